@@ -1,0 +1,5 @@
+//! OAuth: how tokens are asked for, kept and renewed.
+
+mod error;
+
+pub use error::TokenError;
