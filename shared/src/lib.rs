@@ -1,6 +1,13 @@
 //! What is true in both worlds: domain, OAuth, Graph, import, web. Knows no AWS, no files, no environment.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod account;
+pub mod config;
+pub mod credential;
+pub mod field;
+pub mod message;
 pub mod oauth;
+pub mod origin;
 pub mod ports;
 pub mod secret;
+pub mod time;
