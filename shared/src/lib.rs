@@ -1,1 +1,2 @@
 //! shared
+pub mod content;
