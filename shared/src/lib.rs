@@ -2,12 +2,19 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod account;
+pub mod archive;
 pub mod config;
+pub mod content;
 pub mod credential;
+pub mod error;
 pub mod field;
+pub mod graph;
+pub mod import;
+pub mod memory;
 pub mod message;
 pub mod oauth;
 pub mod origin;
 pub mod ports;
+pub mod records;
 pub mod secret;
 pub mod time;
