@@ -204,6 +204,11 @@ impl GraphClient {
         &self.governor
     }
 
+    /// What was sent and received so far.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
     /// `{base}/users/{user}` or `{base}/me`, and these segments, each percent-encoded.
     pub(super) fn url(&self, segments: &[&str]) -> Url {
         let mut url = self.settings.base.clone();

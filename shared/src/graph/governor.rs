@@ -125,7 +125,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_burst_is_free_and_the_next_waits_for_the_window() {
-        let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_000_000).unwrap()));
+        let clock = Arc::new(ManualClock::at(Timestamp::from_second(1_000_000).unwrap()));
         let governor = Governor::new(clock.clone(), BTreeMap::new());
         for _ in 0..REQUESTS_PER_WINDOW {
             assert!(governor.enter(Duration::ZERO).await.is_ok());
@@ -140,7 +140,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_hold_holds_everybody_and_absurd_ones_are_cut() {
-        let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_000_000).unwrap()));
+        let clock = Arc::new(ManualClock::at(Timestamp::from_second(1_000_000).unwrap()));
         let governor = Governor::new(clock.clone(), BTreeMap::new());
         governor.hold(Duration::from_secs(30));
         governor.hold(Duration::from_secs(2));

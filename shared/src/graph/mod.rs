@@ -7,7 +7,7 @@ mod mail;
 mod reconstruct;
 mod token;
 
-pub use client::{Counts, GraphClient, GraphSettings, JSON_BYTES, Kind, MimeStream};
+pub use client::{Counts, GraphClient, GraphSettings, JSON_BYTES, Kind, MimeStream, Requests};
 pub use error::{GraphError, GraphErrorKind, retry_after};
 pub use governor::{Governor, IN_FLIGHT, LONGEST_HOLD, REQUESTS_PER_WINDOW, WINDOW};
 pub use mail::{Change, DELTA_QUERY, DELTA_SELECT, FolderInfo, MailPage, PAGE_SIZE, PageLink};

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     account::MailboxKey,
-    message::{Disposition, Envelope, Message, MessageKey},
-    ports::{GET_MANY_KEYS, Key, PageMark, Query, Store, Write},
+    message::{ActionRecord, Disposition, Envelope, Message, MessageKey},
+    ports::{Condition, GET_MANY_KEYS, Item, Key, PageMark, Query, Store, Write},
 };
 
-use super::{RECORD, RecordError, Shelf, page, record, required};
+use super::{RECORD, RecordError, Shelf, attribute, attributes, json, page, record, required};
 
 /// One line of the list of messages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,8 +74,9 @@ impl Messages {
         format!("{at:016}#{key}")
     }
 
-    /// The two writes that keep a message: its record and its line in the list.
-    pub fn writes(mailbox: &MailboxKey, message: &Message) -> [Write; 2] {
+    /// The two writes that keep a message: its record and its line in the list. `previous` is what became of it
+    /// before, or nothing if it is new: another run's word is never overwritten.
+    pub fn writes(mailbox: &MailboxKey, message: &Message, previous: Option<Disposition>) -> [Write; 2] {
         let listed = Listed {
             key: message.key.clone(),
             account: message.account.clone(),
@@ -85,16 +86,38 @@ impl Messages {
             size: message.archived.as_ref().map(|archived| archived.size),
             attachments: message.archived.as_ref().map(|archived| archived.attachments),
         };
+        let mut set = record(message);
+        set.insert("disposition".into(), json(&message.disposition));
+        if let Some(action) = &message.action {
+            set.insert("action".into(), json(action));
+        }
+        let condition = match previous {
+            None => Condition::Absent,
+            Some(previous) => Condition::Equals("disposition".into(), json(&previous)),
+        };
         [
-            Write::put(Self::key(mailbox, &message.key), record(message)),
+            Write::put(Self::key(mailbox, &message.key), set).when(condition),
             Write::put(Key::new(listed_partition(mailbox), message.listed.clone()), record(&listed)),
         ]
+    }
+
+    /// The write that notes what came of an action, without touching the rest of the record.
+    pub fn note_action(mailbox: &MailboxKey, key: &MessageKey, action: &ActionRecord) -> Write {
+        Write::set(Self::key(mailbox, key), attributes([("action", json(action))])).when(Condition::Exists)
+    }
+
+    fn read(item: &Item) -> Result<Message, RecordError> {
+        let mut message: Message = required(item, RECORD)?;
+        if let Some(action) = attribute(item, "action")? {
+            message.action = Some(action);
+        }
+        Ok(message)
     }
 
     /// One message.
     pub async fn get(&self, mailbox: &MailboxKey, key: &MessageKey) -> Result<Option<Message>, RecordError> {
         let item = self.store.get(&Self::key(mailbox, key)).await?;
-        item.map(|item| required(&item, RECORD)).transpose()
+        item.map(|item| Self::read(&item)).transpose()
     }
 
     /// Those of the given messages that are on record.
@@ -103,7 +126,7 @@ impl Messages {
         for chunk in keys.chunks(GET_MANY_KEYS) {
             let keys: Vec<Key> = chunk.iter().map(|key| Self::key(mailbox, key)).collect();
             for item in self.store.get_many(&keys).await? {
-                found.push(required(&item, RECORD)?);
+                found.push(Self::read(&item)?);
             }
         }
         Ok(found)
