@@ -5,11 +5,32 @@
 //! [`Limits`], not by the size of a message. The raw bytes are the record and belong to the caller; everything here
 //! is derived from them and can be derived again (INV: the parser never stops an import).
 
+mod address;
+mod assemble;
+mod attachment;
+mod base64_stream;
+mod boundary;
+mod charset;
+mod date;
+mod encoded_word;
+mod file_name;
+mod head;
 mod limits;
 mod message;
 mod message_id;
+mod notes;
+mod parameters;
+mod part;
+mod quoted_printable;
 mod splitter;
+#[cfg(test)]
+mod splitting_tests;
 mod summary;
+mod text;
+mod transfer;
+mod uuencode;
+mod verdict;
+mod walk;
 
 pub use limits::Limits;
 pub use message::{
