@@ -109,13 +109,12 @@ fn whole_quads<'a>(bytes: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
     let (quads, _) = bytes.as_chunks::<4>();
     let mut done = 0;
     for quad in quads {
-        let [a, b, c, d] = quad.map(|byte| VALUES[usize::from(byte)]);
-        if (a | b | c | d) & NOT_A_VALUE != 0 {
+        let values = quad.map(|byte| VALUES[usize::from(byte)]);
+        if values.iter().fold(0, |all, value| all | value) & NOT_A_VALUE != 0 {
             break;
         }
-        let bits = u32::from(a) << 18 | u32::from(b) << 12 | u32::from(c) << 6 | u32::from(d);
-        let [_, x, y, z] = bits.to_be_bytes();
-        out.extend_from_slice(&[x, y, z]);
+        let bits = values.iter().fold(0_u32, |bits, value| bits << 6 | u32::from(*value));
+        out.extend_from_slice(bits.to_be_bytes().get(1..).unwrap_or_default());
         done += 4;
     }
     bytes.get(done..).unwrap_or_default()

@@ -60,9 +60,9 @@ impl Boundaries {
         self.levels.last().is_none_or(|level| level.seen)
     }
 
-    /// A line that begins with `--` and is longer than this divides nothing.
+    /// The length up to which a line may be a delimiter; zero if no multipart is open.
     pub(super) fn longest_line(&self) -> usize {
-        LONGEST + PADDING
+        if self.levels.is_empty() { 0 } else { LONGEST + PADDING }
     }
 
     /// Opens a multipart; false if its boundary is missing or beyond belief. `raw` is the field as it came.

@@ -149,9 +149,10 @@ mod tests {
     fn endless_white_space_is_not_held_back() {
         let mut stream = QuotedPrintableStream::default();
         let mut out = Vec::new();
-        stream.push(&[b' '; 100_000], &mut out);
+        let spaces = vec![b' '; 100_000];
+        stream.push(&spaces, &mut out);
         stream.push(b"=", &mut out);
-        stream.push(&[b' '; 100_000], &mut out);
+        stream.push(&spaces, &mut out);
         assert!(stream.space.len() <= 1_000 && out.len() > 190_000);
     }
 

@@ -1,6 +1,7 @@
 //! Whole messages through the splitter: one test per rule, then chunks, garbage and floods.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -189,6 +190,15 @@ fn limits_are_said_and_raw_size_counts_on() {
     assert_eq!((record.limited, record.text.map(|text| text.truncated)), (None, Some(false)));
 }
 
+/// Multiparts inside each other, each opened and none closed.
+fn nested(depth: usize) -> String {
+    let mut raw = String::new();
+    for n in 0..depth {
+        writeln!(raw, "Content-Type: multipart/mixed; boundary={n}\n\n--{n}").unwrap();
+    }
+    raw
+}
+
 /// Runs on a stack of 2 MiB, where a walk that recursed would abort the process.
 fn on_a_small_stack(work: fn()) {
     std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(work).unwrap().join().unwrap();
@@ -200,8 +210,7 @@ fn depth_bombs_cost_nothing() {
         let raw = "Content-Type: message/rfc822\r\n\r\n".repeat(40_000);
         let (record, bodies) = split(&raw);
         assert_eq!((bodies.len(), bodies[0].len(), record.limited), (1, raw.len() - 32, None));
-        let raw: String = (0..100_000).map(|n| format!("Content-Type: multipart/mixed; boundary={n}\n\n--{n}\n")).collect();
-        let (record, _) = split(&raw);
+        let (record, _) = split(&nested(100_000));
         assert!(record.limited.is_some() && !record.complete);
     });
 }
@@ -218,8 +227,8 @@ fn floods_stay_small() {
         assert!(record.headers.len() <= 2_000 && record.to.len() <= 2_000 && record.notes.len() <= 100, "{unit:?}");
     }
     // Lines that almost divide, under many open multiparts.
-    let mut raw: String = (0..60).map(|n| format!("Content-Type: multipart/mixed; boundary={n}\n\n--{n}\n")).collect();
-    raw.push_str("\n");
+    let mut raw = nested(60);
+    raw.push('\n');
     raw.push_str(&"--0x\n".repeat(500_000));
     let (record, _) = split(&raw);
     assert_eq!(record.text.map(|text| text.content.len()), Some(2_500_000));

@@ -88,7 +88,7 @@ impl Walk {
 
     /// The length up to which a line may be a delimiter; zero if no multipart is open.
     pub(super) fn longest_delimiter(&self) -> usize {
-        if self.boundaries.depth() == 0 { 0 } else { self.boundaries.longest_line() }
+        self.boundaries.longest_line()
     }
 
     pub(super) fn attachment(&self, index: u32) -> Option<&Attachment> {
@@ -103,7 +103,7 @@ impl Walk {
         if self.record.is_none() {
             self.head_done(out);
         }
-        self.stop(format!("a header block is longer than {} bytes", self.limits.header_block), out);
+        self.stop(&format!("a header block is longer than {} bytes", self.limits.header_block), out);
         false
     }
 
@@ -202,7 +202,7 @@ impl Walk {
         }
     }
 
-    fn stop(&mut self, reason: String, out: &mut Vec<Piece>) {
+    fn stop(&mut self, reason: &str, out: &mut Vec<Piece>) {
         self.leaf_done(out);
         self.notes.limit(format!("{reason}; what follows was not split"));
         self.block = Vec::new();
@@ -220,14 +220,14 @@ impl Walk {
         }
         self.parts += 1;
         if self.parts > self.limits.parts {
-            return self.stop(format!("the message has more than {} parts", self.limits.parts), out);
+            return self.stop(&format!("the message has more than {} parts", self.limits.parts), out);
         }
         let part = Part::of(&head, self.boundaries.kind(), self.limits.filename);
         if !part.media_type.starts_with("multipart/") {
-            return self.open_leaf(part, out);
+            return self.open_leaf(&part, out);
         }
         if self.boundaries.depth() >= self.limits.depth {
-            return self.stop(format!("multiparts are nested more than {} deep", self.limits.depth), out);
+            return self.stop(&format!("multiparts are nested more than {} deep", self.limits.depth), out);
         }
         let outermost = self.boundaries.depth() == 0;
         let raw = head.first("Content-Type").map(super::head::Field::raw).unwrap_or_default();
@@ -240,14 +240,14 @@ impl Walk {
         }
     }
 
-    fn open_leaf(&mut self, part: Part, out: &mut Vec<Piece>) {
+    fn open_leaf(&mut self, part: &Part, out: &mut Vec<Piece>) {
         let (decoder, encoding_note) = Decoder::of(part.encoding.as_deref());
         let body_seen = self.text.is_some() || self.html.is_some();
         if part.is_body(body_seen) {
             if let Some(note) = encoding_note {
                 self.notes.add(format!("body: {note}"));
             }
-            self.place = Place::Body(Body::new(&part, decoder));
+            self.place = Place::Body(Body::new(part, decoder));
             return;
         }
         let index = u32::try_from(self.attachments.len()).unwrap_or(u32::MAX);
