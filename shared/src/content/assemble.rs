@@ -65,10 +65,12 @@ pub(super) fn record(head: &Head<'_>, limits: &Limits, notes: &mut Notes) -> Par
     }
 }
 
-/// All addresses of a field, which should be there once, but is not always.
+/// The addresses of a field, which should be there once, but is not always.
 fn addresses(head: &Head<'_>, name: &str, left: &mut usize, limits: &Limits, notes: &mut Notes) -> Vec<Mailbox> {
     let mut all = Vec::new();
-    for field in head.all(name) {
+    // A second author, added before or behind the real one, must not be shown; recipients harm nobody.
+    let believed = if matches!(name, "From" | "Sender" | "Reply-To") { 1 } else { usize::MAX };
+    for field in head.all(name).take(believed) {
         let (list, over) = address::parse(&field.unfolded(), *left);
         *left -= list.len();
         all.extend(list);
@@ -102,7 +104,7 @@ mod tests {
     #[test]
     fn header_becomes_record() {
         let block = b"Authentication-Results: own; spf=pass\nAuthentication-Results: forged; spf=pass\nFrom: =?utf-8?q?J=C3=B6rg?= <j@x>\n\
-            To: a@b\nTo: c@d\nSubject: =?utf-8?q?a?=\n =?utf-8?q?b?=\nSubject: second\nDate: whenever\nMessage-ID: <1@x>\n\
+            From : second@x\nTo: a@b\nTo: c@d\nSubject: =?utf-8?q?a?=\n =?utf-8?q?b?=\nSubject: second\nDate: whenever\nMessage-ID: <1@x>\n\
             References: <a@x>\n <b@x>\nIn-Reply-To: <b@x>\n";
         let mut notes = Notes::default();
         let record = record(&Head::parse(block, 100, 1_000), &Limits::default(), &mut notes);
@@ -113,8 +115,8 @@ mod tests {
         assert_eq!((record.date, record.date_raw.as_deref()), (None, Some("whenever")));
         assert_eq!(record.message_id.as_deref(), Some("1@x"));
         assert_eq!((record.references, record.in_reply_to), (vec!["a@x".to_owned(), "b@x".to_owned()], vec!["b@x".to_owned()]));
-        assert_eq!(record.headers.len(), 11);
-        assert_eq!(notes.into_parts().1.len(), 2);
+        assert_eq!((record.headers.len(), record.from.len()), (12, 1));
+        assert_eq!(notes.into_parts().1.len(), 3);
     }
 
     #[test]

@@ -65,11 +65,12 @@ fn rfc_5322(text: &str) -> Option<Timestamp> {
     offset.to_timestamp(local).ok()
 }
 
-/// Two digits up to 49 are of this century, else of the last; three digits count from 1900 (section 4.3).
+/// Two digits up to 49 are of this century, else of the last; three digits count from 1900 (section 4.3). So do years
+/// such as `0102`, which programs of before 2000 wrote after it.
 fn full_year(number: i16, digits: usize) -> i16 {
     match (number, digits) {
         (0..=49, ..=2) => number + 2000,
-        (_, ..=3) => number.saturating_add(1900),
+        (0..=999, _) => number + 1900,
         _ => number,
     }
 }
@@ -94,7 +95,8 @@ fn numeric_zone(word: &str) -> Option<i32> {
     let digits: String = word.chars().filter(char::is_ascii_digit).take(4).collect();
     let (hours, minutes) = (digits.get(..2)?.parse::<i32>().ok()?, digits.get(2..4)?.parse::<i32>().ok()?);
     let seconds = hours * 3_600 + minutes * 60;
-    Some(if word.starts_with('-') { -seconds } else { seconds })
+    // `+-0500` exists too.
+    Some(if word.contains('-') { -seconds } else { seconds })
 }
 
 /// The zones that section 4.3 names; the military letters were used wrongly so often that they mean nothing.
@@ -127,6 +129,8 @@ mod tests {
             ("23 November 26 24:00:00 +0000", None),
             ("1 Jan 2017 23:59:60 +0000", Some("2017-01-01T23:59:59Z")),
             ("1 Jan 100 00:00:00 Z", Some("2000-01-01T00:00:00Z")),
+            ("Thu, 22 Aug 0102 12:07:35 +0800", Some("2002-08-22T04:07:35Z")),
+            ("Tue, 24 Sep 2002 10:39:13 +-0500", Some("2002-09-24T15:39:13Z")),
             ("2026-11-23T17:57:28+01:00", Some("2026-11-23T16:57:28Z")),
             ("31 Feb 2026 00:00:00 +0000", None),
             ("yesterday", None),

@@ -37,7 +37,9 @@ pub(super) fn decode(text: &str) -> String {
         if let Some(word) = word(from) {
             rest = from.get(word.length..).unwrap_or_default();
             match &mut run {
-                Some((charset, bytes)) if charset.eq_ignore_ascii_case(word.charset) => bytes.extend(word.bytes),
+                Some((charset, bytes)) if charset.eq_ignore_ascii_case(word.charset) && !has_shifts(charset) => {
+                    bytes.extend(word.bytes);
+                }
                 _ => {
                     flush(&mut run, &mut out);
                     run = Some((word.charset, word.bytes));
@@ -55,6 +57,11 @@ pub(super) fn decode(text: &str) -> String {
     flush(&mut run, &mut out);
     out.push_str(rest);
     out
+}
+
+/// Charsets with shift sequences begin anew in each word (RFC 1468); joined, the shifts between would be errors.
+fn has_shifts(charset: &str) -> bool {
+    charset.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("iso-") && charset.contains("2022"))
 }
 
 fn flush(run: &mut Option<(&str, Vec<u8>)>, out: &mut String) {
@@ -125,6 +132,7 @@ mod tests {
             // Cut inside a character.
             ("=?utf-8?B?w6k=?= =?utf-8?B?w?= =?UTF-8?Q?=C3?= =?utf-8?Q?=A9?=", "éé"),
             ("=?iso-8859-1*de?q?f=FCr?=", "für"),
+            ("=?iso-2022-jp?B?GyRCJCIbKEI=?= =?iso-2022-jp?B?GyRCJCIbKEI=?=", "ああ"),
             // Spaces inside, against the rule, but common.
             ("=?utf-8?q?a b c?=", "a b c"),
             ("=?utf-8?x?a?=", "=?utf-8?x?a?="),

@@ -161,14 +161,10 @@ impl Walk {
     /// Bytes of a body, line breaks included.
     pub(super) fn content(&mut self, bytes: &[u8], out: &mut Vec<Piece>) {
         match &mut self.place {
-            Place::Body(body) if !body.truncated => {
-                body.decoder.push(bytes, &mut body.bytes);
-                body.truncated = body.bytes.len() > self.text_left;
-                body.bytes.truncate(self.text_left);
-            }
+            Place::Body(body) => body.push(bytes, self.text_left),
             Place::Attachment(open) => open.push(bytes, out),
             Place::Preamble(kept) => kept.extend(bytes.iter().take(PREAMBLE.saturating_sub(kept.len()))),
-            Place::Head | Place::Body(_) | Place::Epilogue | Place::Stopped => {}
+            Place::Head | Place::Epilogue | Place::Stopped => {}
         }
     }
 
@@ -346,6 +342,17 @@ impl Body {
             decoder,
             bytes: Vec::new(),
             truncated: false,
+        }
+    }
+    /// Decodes as much as may still be kept, in steps, so that a huge chunk is not copied whole.
+    fn push(&mut self, bytes: &[u8], most: usize) {
+        for step in bytes.chunks(16 * 1024) {
+            if self.truncated {
+                return;
+            }
+            self.decoder.push(step, &mut self.bytes);
+            self.truncated = self.bytes.len() > most;
+            self.bytes.truncate(most);
         }
     }
 }
