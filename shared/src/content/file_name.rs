@@ -109,6 +109,10 @@ mod tests {
         ] {
             assert_eq!(safe(0, name), expected, "{name:?}");
         }
+        let cut_at_a_dot = safe(0, &format!("{}.xxxxx.bb", "a".repeat(192)));
+        assert!(cut_at_a_dot.ends_with("a.bb"), "{cut_at_a_dot}");
+        let cut_before_the_ending = safe(0, &format!("{}.{}", "a".repeat(195), "b".repeat(20)));
+        assert!(cut_before_the_ending.ends_with('a'), "{cut_before_the_ending}");
         assert_eq!(safe(1_999, "x"), "2000-x");
         assert_eq!(safe(u32::MAX, "x"), "4294967296-x");
     }

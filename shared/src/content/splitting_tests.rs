@@ -131,6 +131,10 @@ fn boundaries_that_are_missing_or_wrong() {
         ("--b\r\nContent-Type: a/b\r\n--b\r\n\r\none\r\n--b--", "one", 1, true),
         ("--b\r\n--b\r\n--b\r\n\r\none\r\n--b--", "one", 0, true),
         ("--b\r\n", "", 0, false),
+        // The inner one is closed, the outer one is not.
+        ("--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\none\r\n--c--\r\n", "one", 0, false),
+        // Both have the same boundary: the inner one is closed first, the outer one goes on.
+        ("--b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b--\r\n--b\r\nContent-Type: a/b\r\n\r\n--b--", "one", 1, true),
         ("--b\r\n\r\none\r\n--B\r\ntwo\r\n--b--", "one\r\n--B\r\ntwo", 0, true),
     ] {
         let (record, bodies) = split(&format!("{head}{body}"));
@@ -186,6 +190,9 @@ fn limits_are_said_and_raw_size_counts_on() {
             assert_eq!((bodies.len(), record.complete), (attachments, complete), "{raw:?} by {step}");
         }
     }
+    // The last bytes of base64 without padding come when the part is over.
+    let (record, _) = split_by(b"Content-Transfer-Encoding: base64\r\n\r\nMDEyMzQ1Njc4OTA", 3, small);
+    assert_eq!(record.text.map(|text| (text.content.len(), text.truncated)), Some((10, true)));
     let (record, _) = split_by(b"\r\n0123456789", 3, small);
     assert_eq!((record.limited, record.text.map(|text| text.truncated)), (None, Some(false)));
 }
@@ -226,6 +233,8 @@ fn floods_stay_small() {
         let (record, _) = split(&unit.repeat(1_000_000));
         assert!(record.headers.len() <= 2_000 && record.to.len() <= 2_000 && record.notes.len() <= 100, "{unit:?}");
     }
+    let (record, _) = split(&format!("{head}{}", "preamble\n".repeat(100_000)));
+    assert_eq!(record.text.map(|text| (text.content.len(), text.truncated)), Some((64 * 1024, true)));
     // Lines that almost divide, under many open multiparts.
     let mut raw = nested(60);
     raw.push('\n');
