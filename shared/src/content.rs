@@ -13,6 +13,8 @@ mod boundary;
 mod charset;
 mod date;
 mod encoded_word;
+#[cfg(test)]
+mod endurance_tests;
 mod file_name;
 mod head;
 mod limits;

@@ -107,22 +107,44 @@ fn quoted(characters: &mut Peekable<Chars<'_>>) -> Option<String> {
 }
 
 fn take(list: &mut Vec<Mailbox>, reading: &mut Reading, angle: Option<String>) {
-    let Reading { phrase, angle: known, comment } = std::mem::take(reading);
+    let Reading {
+        phrase,
+        angle: known,
+        comment,
+    } = std::mem::take(reading);
     let phrase = phrase.trim();
     let comment = text::some_line(&encoded_word::decode(&comment));
     let mailbox = match angle.or(known) {
-        Some(inside) => Mailbox { name: displayed(phrase).or(comment), address: address(&inside) },
+        Some(inside) => Mailbox {
+            name: displayed(phrase).or(comment),
+            address: address(&inside),
+        },
         None if phrase.contains('@') => {
             // `Name a@b` without brackets: the last word with an @ is the address.
             let at = phrase.rfind('@').unwrap_or_default();
-            let start = phrase.get(..at).and_then(|left| if left.ends_with('"') { left.find('"') } else { left.rfind([' ', '\t']) });
+            let start = phrase.get(..at).and_then(|left| {
+                if left.ends_with('"') {
+                    left.find('"')
+                } else {
+                    left.rfind([' ', '\t'])
+                }
+            });
             let (name, inside) = phrase.split_at(start.unwrap_or_default());
-            Mailbox { name: displayed(name).or(comment), address: address(inside) }
+            Mailbox {
+                name: displayed(name).or(comment),
+                address: address(inside),
+            }
         }
         None if phrase.starts_with('"') || phrase.contains(char::is_whitespace) || phrase.starts_with("=?") => {
-            Mailbox { name: displayed(phrase).or(comment), address: None }
+            Mailbox {
+                name: displayed(phrase).or(comment),
+                address: None,
+            }
         }
-        None => Mailbox { name: comment, address: address(phrase) },
+        None => Mailbox {
+            name: comment,
+            address: address(phrase),
+        },
     };
     if mailbox.name.is_some() || mailbox.address.is_some() {
         list.push(mailbox);
@@ -137,7 +159,10 @@ fn address(inside: &str) -> Option<String> {
         None => inside,
     };
     let quoted = inside.starts_with('"');
-    let kept: String = inside.chars().filter(|c| !c.is_control() && (quoted || !c.is_whitespace())).collect();
+    let kept: String = inside
+        .chars()
+        .filter(|c| !c.is_control() && (quoted || !c.is_whitespace()))
+        .collect();
     (!kept.is_empty()).then_some(kept)
 }
 
@@ -153,7 +178,10 @@ fn displayed(phrase: &str) -> Option<String> {
         }
     }
     let name = text::some_line(&encoded_word::decode(&plain))?;
-    let bare = name.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')).map(str::trim);
+    let bare = name
+        .strip_prefix('\'')
+        .and_then(|rest| rest.strip_suffix('\''))
+        .map(str::trim);
     bare.map_or(Some(name.clone()), |bare| (!bare.is_empty()).then(|| bare.to_owned()))
 }
 
@@ -163,7 +191,9 @@ mod tests {
 
     fn read(field: &str) -> Vec<(String, String)> {
         let (list, _) = parse(field, 100);
-        list.into_iter().map(|m| (m.name.unwrap_or_default(), m.address.unwrap_or_default())).collect()
+        list.into_iter()
+            .map(|m| (m.name.unwrap_or_default(), m.address.unwrap_or_default()))
+            .collect()
     }
 
     #[test]
@@ -194,7 +224,10 @@ mod tests {
             ("(only a comment)", &[("only a comment", "")]),
         ];
         for (field, expected) in cases {
-            let expected: Vec<_> = expected.iter().map(|(n, a)| ((*n).to_owned(), (*a).to_owned())).collect();
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(n, a)| ((*n).to_owned(), (*a).to_owned()))
+                .collect();
             assert_eq!(read(field), expected, "{field:?}");
         }
     }

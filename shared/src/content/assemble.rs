@@ -28,14 +28,19 @@ pub(super) fn record(head: &Head<'_>, limits: &Limits, notes: &mut Notes) -> Par
     }
     for name in ["From", "Subject", "Date", "Message-ID", "Content-Type"] {
         if head.all(name).nth(1).is_some() {
-            notes.add(format!("the field {name} is there more than once; the first one counts"));
+            notes.add(format!(
+                "the field {name} is there more than once; the first one counts"
+            ));
         }
     }
     let content_type = Structured::parse(&head.value("Content-Type").unwrap_or_default());
     let ids = |name: &str| head.value(name).map(|value| message_ids(&value)).unwrap_or_default();
     ParsedMessage {
         schema: SCHEMA.to_owned(),
-        subject: head.first("Subject").map(Field::decoded).filter(|subject| !subject.is_empty()),
+        subject: head
+            .first("Subject")
+            .map(Field::decoded)
+            .filter(|subject| !subject.is_empty()),
         from,
         sender: sender.into_iter().next(),
         reply_to,
@@ -53,11 +58,16 @@ pub(super) fn record(head: &Head<'_>, limits: &Limits, notes: &mut Notes) -> Par
         headers: head
             .fields
             .iter()
-            .map(|field| HeaderField { name: field.name.to_owned(), value: field.decoded() })
+            .map(|field| HeaderField {
+                name: field.name.to_owned(),
+                value: field.decoded(),
+            })
             .collect(),
         calendar: None,
         verdicts: verdict::judge(head, &content_type),
-        authentication_results: head.first("Authentication-Results").and_then(|field| text::some_line(&field.unfolded())),
+        authentication_results: head
+            .first("Authentication-Results")
+            .and_then(|field| text::some_line(&field.unfolded())),
         size: 0,
         complete: true,
         limited: None,
@@ -69,13 +79,20 @@ pub(super) fn record(head: &Head<'_>, limits: &Limits, notes: &mut Notes) -> Par
 fn addresses(head: &Head<'_>, name: &str, left: &mut usize, limits: &Limits, notes: &mut Notes) -> Vec<Mailbox> {
     let mut all = Vec::new();
     // A second author, added before or behind the real one, must not be shown; recipients harm nobody.
-    let believed = if matches!(name, "From" | "Sender" | "Reply-To") { 1 } else { usize::MAX };
+    let believed = if matches!(name, "From" | "Sender" | "Reply-To") {
+        1
+    } else {
+        usize::MAX
+    };
     for field in head.all(name).take(believed) {
         let (list, over) = address::parse(&field.unfolded(), *left);
         *left -= list.len();
         all.extend(list);
         if over {
-            notes.limit(format!("there are more than {} addresses; the record names the first ones", limits.addresses));
+            notes.limit(format!(
+                "there are more than {} addresses; the record names the first ones",
+                limits.addresses
+            ));
         }
     }
     all
@@ -84,10 +101,16 @@ fn addresses(head: &Head<'_>, name: &str, left: &mut usize, limits: &Limits, not
 /// What the header limits cut, for the header of the message and of each part.
 pub(super) fn note_limits(head: &Head<'_>, limits: &Limits, notes: &mut Notes) {
     if head.too_many {
-        notes.limit(format!("there are more than {} header fields; the record names the first ones", limits.headers));
+        notes.limit(format!(
+            "there are more than {} header fields; the record names the first ones",
+            limits.headers
+        ));
     }
     if head.too_long {
-        notes.limit(format!("a header field is longer than {} bytes and was cut", limits.header));
+        notes.limit(format!(
+            "a header field is longer than {} bytes and was cut",
+            limits.header
+        ));
     }
     if head.nameless {
         notes.add("a header field without a name was skipped");
@@ -114,16 +137,26 @@ mod tests {
         assert_eq!(record.authentication_results.as_deref(), Some("own; spf=pass"));
         assert_eq!((record.date, record.date_raw.as_deref()), (None, Some("whenever")));
         assert_eq!(record.message_id.as_deref(), Some("1@x"));
-        assert_eq!((record.references, record.in_reply_to), (vec!["a@x".to_owned(), "b@x".to_owned()], vec!["b@x".to_owned()]));
+        assert_eq!(
+            (record.references, record.in_reply_to),
+            (vec!["a@x".to_owned(), "b@x".to_owned()], vec!["b@x".to_owned()])
+        );
         assert_eq!((record.headers.len(), record.from.len()), (12, 1));
         assert_eq!(notes.into_parts().1.len(), 3);
     }
 
     #[test]
     fn addresses_are_limited_over_all_fields() {
-        let limits = Limits { addresses: 3, ..Limits::default() };
+        let limits = Limits {
+            addresses: 3,
+            ..Limits::default()
+        };
         let mut notes = Notes::default();
-        let record = record(&Head::parse(b"From: a@b\nTo: a@b, a@b, a@b\nCc: a@b\n", 100, 1_000), &limits, &mut notes);
+        let record = record(
+            &Head::parse(b"From: a@b\nTo: a@b, a@b, a@b\nCc: a@b\n", 100, 1_000),
+            &limits,
+            &mut notes,
+        );
         assert_eq!((record.from.len(), record.to.len(), record.cc.len()), (1, 2, 0));
         assert!(notes.into_parts().0.is_some());
     }

@@ -44,7 +44,14 @@ impl OpenAttachment {
     /// Begins; `keep_start` if the first bytes will be looked at in the end.
     pub(super) fn new(index: u32, decoder: Decoder, keep_start: bool) -> Self {
         let start = keep_start.then(Vec::new);
-        Self { index, decoder, waiting: Vec::new(), hash: Sha256::new(), size: 0, start }
+        Self {
+            index,
+            decoder,
+            waiting: Vec::new(),
+            hash: Sha256::new(),
+            size: 0,
+            start,
+        }
     }
 
     /// Decodes raw bytes; full pieces go out.
@@ -70,7 +77,10 @@ impl OpenAttachment {
         if let Some(start) = self.start.as_mut().filter(|start| start.is_empty()) {
             start.extend(bytes.iter().take(START));
         }
-        out.push(Piece::AttachmentBytes { index: self.index, bytes: Bytes::from(bytes) });
+        out.push(Piece::AttachmentBytes {
+            index: self.index,
+            bytes: Bytes::from(bytes),
+        });
     }
 
     /// The last pieces.
@@ -85,13 +95,23 @@ impl OpenAttachment {
         self.send(last, out);
         out.push(Piece::AttachmentEnd { index: self.index });
         let sha256 = hex(self.hash.finalize().as_slice());
-        Closed { index: self.index, size: self.size, sha256, note, name, start: self.start.unwrap_or_default() }
+        Closed {
+            index: self.index,
+            size: self.size,
+            sha256,
+            note,
+            name,
+            start: self.start.unwrap_or_default(),
+        }
     }
 }
 
 fn hex(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 /// The subject of an attached message, from its first bytes.
@@ -109,7 +129,9 @@ pub(super) fn subject(start: &[u8]) -> Option<String> {
         }
     }
     let head = Head::parse(&block, START, START);
-    head.first("Subject").map(Field::decoded).filter(|subject| !subject.is_empty())
+    head.first("Subject")
+        .map(Field::decoded)
+        .filter(|subject| !subject.is_empty())
 }
 
 /// The method of a calendar, from its first bytes (RFC 5545 section 3.7.2).
@@ -146,7 +168,13 @@ mod tests {
             let closed = open.finish(&mut out);
             let sizes: Vec<usize> = out
                 .iter()
-                .filter_map(|piece| if let Piece::AttachmentBytes { bytes, .. } = piece { Some(bytes.len()) } else { None })
+                .filter_map(|piece| {
+                    if let Piece::AttachmentBytes { bytes, .. } = piece {
+                        Some(bytes.len())
+                    } else {
+                        None
+                    }
+                })
                 .collect();
             assert_eq!(sizes, [PIECE, PIECE, 10], "by {step}");
             assert_eq!((closed.size, closed.start.len()), (raw.len() as u64, 16 * 1024));
@@ -156,9 +184,15 @@ mod tests {
 
     #[test]
     fn what_the_first_bytes_tell() {
-        assert_eq!(subject(b"From: a@b\r\nSubject: =?utf-8?q?x?=\r\n y\r\n\r\nSubject: z").as_deref(), Some("x y"));
+        assert_eq!(
+            subject(b"From: a@b\r\nSubject: =?utf-8?q?x?=\r\n y\r\n\r\nSubject: z").as_deref(),
+            Some("x y")
+        );
         assert_eq!(subject(b"\r\nSubject: z"), None);
-        assert_eq!(calendar_method(b"BEGIN:VCALENDAR\r\nMethod:request\r\n").as_deref(), Some("REQUEST"));
+        assert_eq!(
+            calendar_method(b"BEGIN:VCALENDAR\r\nMethod:request\r\n").as_deref(),
+            Some("REQUEST")
+        );
         assert_eq!(calendar_method(b"METHOD:\xff\r\n"), None);
     }
 }

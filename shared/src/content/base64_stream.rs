@@ -48,7 +48,9 @@ impl Base64Stream {
             if self.count == 0 && !self.ended {
                 rest = whole_quads(rest, out);
             }
-            let Some((&byte, following)) = rest.split_first() else { return };
+            let Some((&byte, following)) = rest.split_first() else {
+                return;
+            };
             self.one(byte, out);
             rest = following;
         }
@@ -153,7 +155,11 @@ mod tests {
         ] {
             for step in [1, 2, 3, 100] {
                 let (out, note) = decode(text.as_bytes(), step);
-                assert_eq!((out.as_slice(), note.is_some()), (bytes.as_bytes(), noted), "{text:?} by {step}: {note:?}");
+                assert_eq!(
+                    (out.as_slice(), note.is_some()),
+                    (bytes.as_bytes(), noted),
+                    "{text:?} by {step}: {note:?}"
+                );
             }
         }
     }

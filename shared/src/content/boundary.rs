@@ -67,7 +67,9 @@ impl Boundaries {
 
     /// Opens a multipart; false if its boundary is missing or beyond belief. `raw` is the field as it came.
     pub(super) fn open(&mut self, field: &Structured, raw: &[u8]) -> bool {
-        let Some(boundary) = field.get("boundary") else { return false };
+        let Some(boundary) = field.get("boundary") else {
+            return false;
+        };
         let boundary = boundary.trim_end();
         if boundary.is_empty() || boundary.len() > LONGEST {
             return false;
@@ -80,7 +82,11 @@ impl Boundaries {
         };
         let mut delimiter = b"--".to_vec();
         delimiter.extend(charset::header_bytes(boundary, raw));
-        self.levels.push(Level { delimiter, kind, seen: false });
+        self.levels.push(Level {
+            delimiter,
+            kind,
+            seen: false,
+        });
         true
     }
 
@@ -92,8 +98,13 @@ impl Boundaries {
         }
         self.levels.iter().enumerate().rev().find_map(|(level, open)| {
             let rest = line.strip_prefix(open.delimiter.as_slice())?;
-            let (close, padding) = rest.strip_prefix(b"--").map_or((false, rest), |padding| (true, padding));
-            padding.iter().all(|byte| matches!(byte, b' ' | b'\t')).then_some(Delimiter { level, close })
+            let (close, padding) = rest
+                .strip_prefix(b"--")
+                .map_or((false, rest), |padding| (true, padding));
+            padding
+                .iter()
+                .all(|byte| matches!(byte, b' ' | b'\t'))
+                .then_some(Delimiter { level, close })
         })
     }
 
@@ -139,7 +150,11 @@ mod tests {
             (b"-a", None),
             (b"--", None),
         ] {
-            assert_eq!(boundaries.find(line), found.map(|(level, close)| Delimiter { level, close }), "{line:?}");
+            assert_eq!(
+                boundaries.find(line),
+                found.map(|(level, close)| Delimiter { level, close }),
+                "{line:?}"
+            );
         }
         assert!(boundaries.follow(Delimiter { level: 0, close: false }));
         assert_eq!((boundaries.depth(), boundaries.seen()), (1, true));
@@ -150,9 +165,16 @@ mod tests {
     #[test]
     fn boundaries_beyond_belief() {
         let mut boundaries = Boundaries::default();
-        for field in ["multipart/mixed", "multipart/mixed; boundary=", "multipart/mixed; boundary=\"  \""] {
+        for field in [
+            "multipart/mixed",
+            "multipart/mixed; boundary=",
+            "multipart/mixed; boundary=\"  \"",
+        ] {
             assert!(!open(&mut boundaries, field), "{field}");
         }
-        assert!(!open(&mut boundaries, &format!("multipart/mixed; boundary={}", "x".repeat(1_025))));
+        assert!(!open(
+            &mut boundaries,
+            &format!("multipart/mixed; boundary={}", "x".repeat(1_025))
+        ));
     }
 }

@@ -24,10 +24,19 @@ pub(super) fn decode(bytes: Vec<u8>, label: Option<&str>) -> Decoded {
         Some(encoding) => {
             let (text, used, errors) = encoding.decode(&bytes);
             let note = errors.then(|| format!("the text has bytes that are not {}", used.name()));
-            Decoded { text: text.into_owned(), charset: used.name(), note }
+            Decoded {
+                text: text.into_owned(),
+                charset: used.name(),
+                note,
+            }
         }
         None => {
-            let shown: String = label.unwrap_or_default().chars().filter(|c| !c.is_control()).take(40).collect();
+            let shown: String = label
+                .unwrap_or_default()
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(40)
+                .collect();
             undeclared(bytes, Some(format!("charset {shown:?} is unknown")))
         }
     }
@@ -63,8 +72,16 @@ fn utf_8(bytes: Vec<u8>) -> Decoded {
             (lossy, Some("the text has bytes that are not UTF-8".to_owned()))
         }
     };
-    let text = if text.starts_with('\u{feff}') { text.chars().skip(1).collect() } else { text };
-    Decoded { text, charset: UTF_8.name(), note }
+    let text = if text.starts_with('\u{feff}') {
+        text.chars().skip(1).collect()
+    } else {
+        text
+    };
+    Decoded {
+        text,
+        charset: UTF_8.name(),
+        note,
+    }
 }
 
 /// Nothing usable declared: UTF-8 if it is that, else Windows-1252, where every byte has a meaning.
@@ -84,7 +101,11 @@ fn undeclared(bytes: Vec<u8>, why: Option<String>) -> Decoded {
     }
     let why = why.unwrap_or_else(|| "the charset is not declared".to_owned());
     let text = WINDOWS_1252.decode_without_bom_handling(&bytes).0.into_owned();
-    Decoded { text, charset: WINDOWS_1252.name(), note: Some(format!("{why}; read as windows-1252")) }
+    Decoded {
+        text,
+        charset: WINDOWS_1252.name(),
+        note: Some(format!("{why}; read as windows-1252")),
+    }
 }
 
 /// Raw bytes of a header field as text: UTF-8 (RFC 6532), or Windows-1252 for what old programs send.
@@ -97,7 +118,11 @@ pub(super) fn header_text(bytes: &[u8]) -> Cow<'_, str> {
 
 /// The bytes that [`header_text`] made this text of.
 pub(super) fn header_bytes(text: &str, raw: &[u8]) -> Vec<u8> {
-    if std::str::from_utf8(raw).is_ok() { text.as_bytes().to_vec() } else { WINDOWS_1252.encode(text).0.into_owned() }
+    if std::str::from_utf8(raw).is_ok() {
+        text.as_bytes().to_vec()
+    } else {
+        WINDOWS_1252.encode(text).0.into_owned()
+    }
 }
 
 #[cfg(test)]
@@ -121,7 +146,11 @@ mod tests {
             (b"", None, "", "UTF-8", false),
         ] {
             let decoded = decode(bytes.to_vec(), label);
-            assert_eq!((decoded.text.as_str(), decoded.charset, decoded.note.is_some()), (text, charset, noted), "{label:?}");
+            assert_eq!(
+                (decoded.text.as_str(), decoded.charset, decoded.note.is_some()),
+                (text, charset, noted),
+                "{label:?}"
+            );
         }
     }
 
@@ -134,6 +163,9 @@ mod tests {
     fn header_bytes_go_back_whole() {
         let every: Vec<u8> = (0..=255).collect();
         assert_eq!(header_bytes(&header_text(&every), &every), every);
-        assert_eq!(header_bytes(&header_text("é".as_bytes()), "é".as_bytes()), "é".as_bytes());
+        assert_eq!(
+            header_bytes(&header_text("é".as_bytes()), "é".as_bytes()),
+            "é".as_bytes()
+        );
     }
 }

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::Offset;
 
-const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
 
 /// A date longer than this is read only so far: absurd ones exist (P63).
 const LONGEST: usize = 512;
@@ -36,7 +38,9 @@ fn rfc_5322(text: &str) -> Option<Timestamp> {
     let mut year = None;
     let mut time = None;
     let mut zone = None;
-    let words = text.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
+    let words = text
+        .split(|c: char| c.is_whitespace() || c == ',')
+        .filter(|word| !word.is_empty());
     // Some programs write 21-Nov-2026; a zone such as -0600 begins with its hyphen.
     let words = words.flat_map(|word| {
         let dashed = !word.starts_with(['-', '+']) && word.chars().any(|c| c.is_ascii_alphabetic());
@@ -93,7 +97,10 @@ fn clock(word: &str) -> Option<(i8, i8, i8)> {
 /// `+hhmm`, `-hh:mm`, in seconds.
 fn numeric_zone(word: &str) -> Option<i32> {
     let digits: String = word.chars().filter(char::is_ascii_digit).take(4).collect();
-    let (hours, minutes) = (digits.get(..2)?.parse::<i32>().ok()?, digits.get(2..4)?.parse::<i32>().ok()?);
+    let (hours, minutes) = (
+        digits.get(..2)?.parse::<i32>().ok()?,
+        digits.get(2..4)?.parse::<i32>().ok()?,
+    );
     let seconds = hours * 3_600 + minutes * 60;
     // `+-0500` exists too.
     Some(if word.contains('-') { -seconds } else { seconds })
@@ -144,6 +151,9 @@ mod tests {
     #[test]
     fn an_absurd_date_is_read_as_far_as_it_goes() {
         let long = format!("Fri, 21 Nov 1997 09:55:06 -0600 {}", "(x".repeat(100_000));
-        assert_eq!(parse(&long).map(|at| at.to_string()).as_deref(), Some("1997-11-21T15:55:06Z"));
+        assert_eq!(
+            parse(&long).map(|at| at.to_string()).as_deref(),
+            Some("1997-11-21T15:55:06Z")
+        );
     }
 }

@@ -61,7 +61,9 @@ pub(super) fn decode(text: &str) -> String {
 
 /// Charsets with shift sequences begin anew in each word (RFC 1468); joined, the shifts between would be errors.
 fn has_shifts(charset: &str) -> bool {
-    charset.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("iso-") && charset.contains("2022"))
+    charset
+        .get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case("iso-") && charset.contains("2022"))
 }
 
 fn flush(run: &mut Option<(&str, Vec<u8>)>, out: &mut String) {
@@ -96,7 +98,11 @@ fn word(from: &str) -> Option<Word<'_>> {
     };
     // RFC 2231 section 5: a language may follow the charset.
     let charset = charset.split('*').next().unwrap_or_default();
-    Some(Word { charset, bytes, length: charset_end + end + AROUND })
+    Some(Word {
+        charset,
+        bytes,
+        length: charset_end + end + AROUND,
+    })
 }
 
 /// The Q encoding (section 4.2). A stray `=` stays.
@@ -108,7 +114,11 @@ fn q(encoded: &[u8]) -> Vec<u8> {
         match (byte, following) {
             (b'_', _) => out.push(b' '),
             (b'=', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
+                let digit = |byte: &u8| {
+                    char::from(*byte)
+                        .to_digit(16)
+                        .and_then(|value| u8::try_from(value).ok())
+                };
                 out.push(digit(high).unwrap_or_default() << 4 | digit(low).unwrap_or_default());
                 rest = after;
             }

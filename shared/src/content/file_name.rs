@@ -44,10 +44,17 @@ pub(super) fn of_type(content_type: &str) -> &'static str {
 /// The name for a disk: `[A-Za-z0-9._-]`, numbered, at most 200 bytes, no device, no dots at its ends.
 pub(super) fn safe(index: u32, name: &str) -> String {
     let number = format!("{:03}-", u64::from(index) + 1);
-    let last = name.rsplit(['/', '\\']).find(|part| !part.trim_matches(['.', ' ']).is_empty()).unwrap_or_default();
+    let last = name
+        .rsplit(['/', '\\'])
+        .find(|part| !part.trim_matches(['.', ' ']).is_empty())
+        .unwrap_or_default();
     let mut safe = String::with_capacity(last.len().min(LONGEST));
     for c in last.chars() {
-        let c = if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' };
+        let c = if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
+            c
+        } else {
+            '_'
+        };
         let doubled = matches!(c, '.' | '_') && safe.ends_with(c);
         if !doubled {
             safe.push(c);
@@ -75,7 +82,10 @@ fn shortened(name: &str, longest: usize) -> String {
     if ending.len() > LONGEST_ENDING || ending.len() >= longest {
         return at_most(name, longest).to_owned();
     }
-    format!("{}{ending}", at_most(name, longest - ending.len()).trim_end_matches('.'))
+    format!(
+        "{}{ending}",
+        at_most(name, longest - ending.len()).trim_end_matches('.')
+    )
 }
 
 #[cfg(test)]
@@ -85,7 +95,10 @@ mod tests {
 
     #[test]
     fn shown_names() {
-        assert_eq!(displayed("in\u{202e}voice\u{0}\r\n.pdf", 255).as_deref(), Some("invoice .pdf"));
+        assert_eq!(
+            displayed("in\u{202e}voice\u{0}\r\n.pdf", 255).as_deref(),
+            Some("invoice .pdf")
+        );
         assert_eq!(displayed("\u{200f} ", 255), None);
         let long = displayed(&("é".repeat(300) + ".pdf"), 255).unwrap();
         assert!(long.len() <= 255 && long.ends_with("é.pdf"));

@@ -45,10 +45,17 @@ pub(super) fn line_kind(line: &[u8]) -> Line {
         [b' ' | b'\t', ..] => Line::Continuation,
         _ if line.starts_with(b"From ") || line.starts_with(b">From ") => Line::Envelope,
         _ => {
-            let name = line.iter().take_while(|byte| matches!(byte, 33..=57 | 59..=126)).count();
+            let name = line
+                .iter()
+                .take_while(|byte| matches!(byte, 33..=57 | 59..=126))
+                .count();
             // White space before the colon is obsolete (RFC 5322 section 4.5), not wrong.
             let after = line.get(name..).unwrap_or_default().trim_ascii_start();
-            if after.first() == Some(&b':') { Line::Field } else { Line::Body }
+            if after.first() == Some(&b':') {
+                Line::Field
+            } else {
+                Line::Body
+            }
         }
     }
 }
@@ -70,8 +77,13 @@ impl<'a> Head<'a> {
     }
 
     fn add(&mut self, field: &'a [u8], most: usize, longest: usize) {
-        let Some(colon) = field.iter().position(|byte| *byte == b':') else { return };
-        let name = field.get(..colon).map(<[u8]>::trim_ascii).and_then(|name| std::str::from_utf8(name).ok());
+        let Some(colon) = field.iter().position(|byte| *byte == b':') else {
+            return;
+        };
+        let name = field
+            .get(..colon)
+            .map(<[u8]>::trim_ascii)
+            .and_then(|name| std::str::from_utf8(name).ok());
         let Some(name) = name.filter(|name| !name.is_empty()) else {
             self.nameless = true;
             return;
@@ -91,7 +103,10 @@ impl<'a> Head<'a> {
 
     /// All fields of a name, in their order.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = Field<'a>> {
-        self.fields.iter().copied().filter(move |field| field.name.eq_ignore_ascii_case(name))
+        self.fields
+            .iter()
+            .copied()
+            .filter(move |field| field.name.eq_ignore_ascii_case(name))
     }
 
     /// The first field of a name.
@@ -109,7 +124,11 @@ impl<'a> Field<'a> {
     /// The value without its folds, trimmed; encoded words untouched.
     pub(super) fn unfolded(self) -> String {
         let text = charset::header_text(self.raw);
-        let text: Cow<'_, str> = if text.contains('\n') { text.replace('\n', "").into() } else { text };
+        let text: Cow<'_, str> = if text.contains('\n') {
+            text.replace('\n', "").into()
+        } else {
+            text
+        };
         text.trim().to_owned()
     }
 
@@ -127,7 +146,9 @@ impl<'a> Field<'a> {
 /// The position behind the line break that ends the line at `start`.
 fn line_end(block: &[u8], start: usize) -> usize {
     let rest = block.get(start..).unwrap_or_default();
-    rest.iter().position(|byte| *byte == b'\n').map_or(block.len(), |at| start + at + 1)
+    rest.iter()
+        .position(|byte| *byte == b'\n')
+        .map_or(block.len(), |at| start + at + 1)
 }
 
 #[cfg(test)]
@@ -157,7 +178,11 @@ mod tests {
 
     #[test]
     fn folds_are_undone() {
-        let head = Head::parse(b"A: one\n two\n\tthree\nB : =?utf-8?q?x?=\n =?utf-8?q?y?=\n: z\n", 10, 1_000);
+        let head = Head::parse(
+            b"A: one\n two\n\tthree\nB : =?utf-8?q?x?=\n =?utf-8?q?y?=\n: z\n",
+            10,
+            1_000,
+        );
         assert_eq!(head.value("a").as_deref(), Some("one two\tthree"));
         assert_eq!(head.first("b").map(super::Field::decoded).as_deref(), Some("xy"));
         assert!(head.nameless && !head.too_many && !head.too_long);

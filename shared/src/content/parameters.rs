@@ -34,12 +34,18 @@ impl Structured {
             let (value, after) = parameter_value(from.trim_start());
             rest = after;
             // A comment may stand before the name: `(comment) charset`.
-            let name = name.rsplit([' ', '\t', ')']).find(|word| !word.is_empty()).unwrap_or_default();
+            let name = name
+                .rsplit([' ', '\t', ')'])
+                .find(|word| !word.is_empty())
+                .unwrap_or_default();
             if !name.is_empty() {
                 parameters.push((name.to_ascii_lowercase(), value));
             }
         }
-        Self { value: value.trim().to_ascii_lowercase(), parameters }
+        Self {
+            value: value.trim().to_ascii_lowercase(),
+            parameters,
+        }
     }
 
     /// A parameter, decoded: the extended form of RFC 2231 if there is one, else the plain one with encoded words,
@@ -55,12 +61,16 @@ impl Structured {
     fn extended(&self, name: &str) -> Option<String> {
         let mut segments: Vec<(u32, bool, &str)> = Vec::new();
         for (found, value) in &self.parameters {
-            let Some(section) = found.strip_prefix(name).and_then(|rest| rest.strip_prefix('*')) else { continue };
+            let Some(section) = found.strip_prefix(name).and_then(|rest| rest.strip_prefix('*')) else {
+                continue;
+            };
             let (number, encoded) = match section.strip_suffix('*') {
                 Some(number) => (number, true),
                 None => (section, section.is_empty()),
             };
-            let Ok(number) = (if number.is_empty() { Ok(0) } else { number.parse() }) else { continue };
+            let Ok(number) = (if number.is_empty() { Ok(0) } else { number.parse() }) else {
+                continue;
+            };
             if !segments.iter().any(|(known, ..)| *known == number) {
                 segments.push((number, encoded, value));
             }
@@ -79,7 +89,11 @@ impl Structured {
         }
         let mut bytes = Vec::new();
         for (_, encoded, text) in &segments {
-            if *encoded { percent_decoded(text, &mut bytes) } else { bytes.extend_from_slice(text.as_bytes()) }
+            if *encoded {
+                percent_decoded(text, &mut bytes)
+            } else {
+                bytes.extend_from_slice(text.as_bytes())
+            }
         }
         let any_encoded = segments.iter().any(|(_, encoded, _)| *encoded);
         let text = charset::decode(bytes, label).text;
@@ -101,7 +115,10 @@ fn parameter_value(from: &str) -> (String, &str) {
             '"' => {
                 let rest = quoted.get(at + 1..).unwrap_or_default();
                 // Anything up to the next semicolon is litter, such as a comment.
-                return (value, rest.find(';').map_or("", |end| rest.get(end..).unwrap_or_default()));
+                return (
+                    value,
+                    rest.find(';').map_or("", |end| rest.get(end..).unwrap_or_default()),
+                );
             }
             // Only these two are escapes: `"C:\reports\a.pdf"` is written by programs that escape nothing.
             '\\' if matches!(characters.peek(), Some((_, '"' | '\\'))) => {
@@ -142,22 +159,56 @@ mod tests {
             ("TEXT/Plain;CHARSET=\"a;b\"; x=y", "text/plain", "charset", Some("a;b")),
             ("text/plain; charset=\"a;b\"; x=y", "text/plain", "x", Some("y")),
             ("text/plain charset=utf-8", "text/plain", "charset", Some("utf-8")),
-            ("text/plain (comment); (more) charset = utf-8 ", "text/plain", "charset", Some("utf-8")),
+            (
+                "text/plain (comment); (more) charset = utf-8 ",
+                "text/plain",
+                "charset",
+                Some("utf-8"),
+            ),
             ("a/b; name=my report.pdf; x=y", "a/b", "name", Some("my report.pdf")),
-            ("a/b; name=\"C:\\dir\\a \\\"b\\\".pdf\"", "a/b", "name", Some("C:\\dir\\a \"b\".pdf")),
+            (
+                "a/b; name=\"C:\\dir\\a \\\"b\\\".pdf\"",
+                "a/b",
+                "name",
+                Some("C:\\dir\\a \"b\".pdf"),
+            ),
             ("a/b; name=\"open", "a/b", "name", Some("open")),
             ("a/b; ; =x; flag; name=c", "a/b", "name", Some("c")),
-            ("attachment; filename==?utf-8?q?caf=C3=A9?=", "attachment", "filename", Some("café")),
+            (
+                "attachment; filename==?utf-8?q?caf=C3=A9?=",
+                "attachment",
+                "filename",
+                Some("café"),
+            ),
             ("a; filename*=UTF-8''caf%C3%A9%ZZ", "a", "filename", Some("café%ZZ")),
-            ("a; filename=plain; filename*=iso-8859-1'de'f%FCr", "a", "filename", Some("für")),
-            ("a; filename*1=b.txt; filename*0=\"a \"", "a", "filename", Some("a b.txt")),
-            ("a; filename*0*=utf-8''%C3; filename*1*=%A9; filename*2=\"%41\"", "a", "filename", Some("é%41")),
+            (
+                "a; filename=plain; filename*=iso-8859-1'de'f%FCr",
+                "a",
+                "filename",
+                Some("für"),
+            ),
+            (
+                "a; filename*1=b.txt; filename*0=\"a \"",
+                "a",
+                "filename",
+                Some("a b.txt"),
+            ),
+            (
+                "a; filename*0*=utf-8''%C3; filename*1*=%A9; filename*2=\"%41\"",
+                "a",
+                "filename",
+                Some("é%41"),
+            ),
             ("a; filename*=no-quotes", "a", "filename", Some("no-quotes")),
             ("a; filename*x=1", "a", "filename", None),
             ("", "", "x", None),
         ] {
             let structured = Structured::parse(field);
-            assert_eq!((structured.value.as_str(), structured.get(name).as_deref()), (value, parameter), "{field:?}");
+            assert_eq!(
+                (structured.value.as_str(), structured.get(name).as_deref()),
+                (value, parameter),
+                "{field:?}"
+            );
         }
     }
 }

@@ -32,15 +32,28 @@ impl Part {
     pub(super) fn of(head: &Head<'_>, parent: Option<Kind>, longest_name: usize) -> Self {
         let content_type = Structured::parse(&head.value("Content-Type").unwrap_or_default());
         let disposition = head.value("Content-Disposition").map(|field| Structured::parse(&field));
-        let default = if parent == Some(Kind::Digest) && content_type.value.is_empty() { "message/rfc822" } else { "text/plain" };
+        let default = if parent == Some(Kind::Digest) && content_type.value.is_empty() {
+            "message/rfc822"
+        } else {
+            "text/plain"
+        };
         // RFC 2045 section 5.2: what is no media type counts as plain text.
-        let media_type = if is_media_type(&content_type.value) { content_type.value.clone() } else { default.to_owned() };
-        let name = disposition.as_ref().and_then(|field| field.get("filename")).or_else(|| content_type.get("name"));
+        let media_type = if is_media_type(&content_type.value) {
+            content_type.value.clone()
+        } else {
+            default.to_owned()
+        };
+        let name = disposition
+            .as_ref()
+            .and_then(|field| field.get("filename"))
+            .or_else(|| content_type.get("name"));
         Self {
             media_type,
             encoding: head.value("Content-Transfer-Encoding"),
             name: name.and_then(|name| file_name::displayed(&name, longest_name)),
-            disposition: disposition.map(|field| at_most(&field.value, LONGEST).to_owned()).filter(|value| !value.is_empty()),
+            disposition: disposition
+                .map(|field| at_most(&field.value, LONGEST).to_owned())
+                .filter(|value| !value.is_empty()),
             content_id: head.value("Content-ID").and_then(|id| normalise_message_id(&id)),
             content_type,
             parent,
@@ -50,14 +63,20 @@ impl Part {
     /// Whether this leaf is shown as text. An unknown disposition means attachment (RFC 2183 section 2.8). A text with
     /// a file name is a file, unless it is the first thing to be shown (RFC 8621 section 4.1.4).
     pub(super) fn is_body(&self, body_seen: bool) -> bool {
-        let shown = self.disposition.as_deref().is_none_or(|disposition| disposition == "inline");
+        let shown = self
+            .disposition
+            .as_deref()
+            .is_none_or(|disposition| disposition == "inline");
         let named_later = self.name.is_some() && body_seen;
         shown && !named_later && matches!(self.media_type.as_str(), "text/plain" | "text/html")
     }
 
     /// The attachment this leaf is, before its first byte.
     pub(super) fn attachment(&self, index: u32, encoding_note: Option<String>, longest_name: usize) -> Attachment {
-        let mut name = self.name.clone().unwrap_or_else(|| file_name::of_type(&self.media_type).to_owned());
+        let mut name = self
+            .name
+            .clone()
+            .unwrap_or_else(|| file_name::of_type(&self.media_type).to_owned());
         let is_message = matches!(self.media_type.as_str(), "message/rfc822" | "message/global");
         if is_message && !name.to_ascii_lowercase().ends_with(".eml") {
             name = file_name::displayed(&format!("{name}.eml"), longest_name).unwrap_or(name);
@@ -84,8 +103,16 @@ impl Part {
 
 /// Two tokens of RFC 2045 section 5.1 with a slash between.
 fn is_media_type(value: &str) -> bool {
-    let token = |text: &str| !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'^'..=b'~'));
-    value.len() <= LONGEST && value.split_once('/').is_some_and(|(kind, subtype)| token(kind) && token(subtype))
+    let token = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'^'..=b'~'))
+    };
+    value.len() <= LONGEST
+        && value
+            .split_once('/')
+            .is_some_and(|(kind, subtype)| token(kind) && token(subtype))
 }
 
 #[cfg(test)]
@@ -120,10 +147,19 @@ mod tests {
     #[test]
     fn defaults_and_names() {
         assert_eq!(part("", Some(Kind::Digest)).media_type, "message/rfc822");
-        assert_eq!(part("Content-Type: text/plain\n", Some(Kind::Digest)).media_type, "text/plain");
+        assert_eq!(
+            part("Content-Type: text/plain\n", Some(Kind::Digest)).media_type,
+            "text/plain"
+        );
         let message = part("Content-Type: message/rfc822; name=\"Re: x\"\n", None).attachment(1, None, 255);
-        assert_eq!((message.name.as_str(), message.file_name.as_str()), ("Re: x.eml", "002-Re_x.eml"));
-        let both = part("Content-Type: a/b; name=old\nContent-Disposition: attachment; filename=new\n", None);
+        assert_eq!(
+            (message.name.as_str(), message.file_name.as_str()),
+            ("Re: x.eml", "002-Re_x.eml")
+        );
+        let both = part(
+            "Content-Type: a/b; name=old\nContent-Disposition: attachment; filename=new\n",
+            None,
+        );
         assert_eq!(both.name.as_deref(), Some("new"));
     }
 
@@ -133,6 +169,10 @@ mod tests {
         let related = part(image, Some(Kind::Related)).attachment(0, None, 255);
         assert_eq!((related.inline, related.content_id.as_deref()), (true, Some("a@b")));
         assert!(!part(image, Some(Kind::Mixed)).attachment(0, None, 255).inline);
-        assert!(part("Content-Type: text/calendar\n", Some(Kind::Alternative)).attachment(0, None, 255).alternative);
+        assert!(
+            part("Content-Type: text/calendar\n", Some(Kind::Alternative))
+                .attachment(0, None, 255)
+                .alternative
+        );
     }
 }

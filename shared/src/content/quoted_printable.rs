@@ -140,7 +140,11 @@ mod tests {
         ] {
             for step in [1, 2, 3, 100] {
                 let (out, note) = decode(text.as_bytes(), step);
-                assert_eq!((out.as_slice(), note.is_some()), (bytes.as_bytes(), noted), "{text:?} by {step}");
+                assert_eq!(
+                    (out.as_slice(), note.is_some()),
+                    (bytes.as_bytes(), noted),
+                    "{text:?} by {step}"
+                );
             }
         }
     }

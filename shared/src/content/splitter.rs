@@ -56,7 +56,14 @@ pub struct Splitter {
 impl Splitter {
     /// A splitter for one message.
     pub fn new(limits: Limits) -> Self {
-        Self { walk: Walk::new(limits), size: 0, line: Line::New, gathered: Vec::new(), held: b"", after_cr: false }
+        Self {
+            walk: Walk::new(limits),
+            size: 0,
+            line: Line::New,
+            gathered: Vec::new(),
+            held: b"",
+            after_cr: false,
+        }
     }
 
     /// Takes the next raw bytes; pieces that are ready are added to `out`.
@@ -70,7 +77,10 @@ impl Splitter {
                 rest = rest.get(usize::from(crlf)..).unwrap_or_default();
                 continue;
             }
-            let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(rest.len());
+            let end = rest
+                .iter()
+                .position(|byte| matches!(byte, b'\r' | b'\n'))
+                .unwrap_or(rest.len());
             let (text, from) = rest.split_at(end);
             if !text.is_empty() {
                 self.line_grows(text, out);

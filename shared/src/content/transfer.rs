@@ -22,7 +22,10 @@ impl Decoder {
     pub(super) fn of(field: Option<&str>) -> (Self, Option<String>) {
         let field = field.unwrap_or_default();
         let token = field.split([';', ',', '(']).next().unwrap_or_default();
-        let token = token.trim().trim_matches(['"', '\'', '<', '>', '.']).to_ascii_lowercase();
+        let token = token
+            .trim()
+            .trim_matches(['"', '\'', '<', '>', '.'])
+            .to_ascii_lowercase();
         let decoder = match token.as_str() {
             "base64" => Self::Base64(Base64Stream::default()),
             "quoted-printable" => Self::QuotedPrintable(QuotedPrintableStream::default()),
@@ -30,7 +33,10 @@ impl Decoder {
             "" | "7bit" | "8bit" | "binary" | "7-bit" | "8-bit" => Self::Identity,
             unknown => {
                 let shown: String = unknown.chars().filter(|c| !c.is_control()).take(40).collect();
-                return (Self::Identity, Some(format!("transfer encoding {shown:?} is unknown; bytes are as sent")));
+                return (
+                    Self::Identity,
+                    Some(format!("transfer encoding {shown:?} is unknown; bytes are as sent")),
+                );
             }
         };
         (decoder, None)
@@ -48,7 +54,11 @@ impl Decoder {
 
     /// A file name found inside the encoding.
     pub(super) fn name(&self) -> Option<&str> {
-        if let Self::Uuencode(stream) = self { stream.name() } else { None }
+        if let Self::Uuencode(stream) = self {
+            stream.name()
+        } else {
+            None
+        }
     }
 
     /// The last bytes, and what had to be repaired.
@@ -68,7 +78,12 @@ mod tests {
 
     #[test]
     fn odd_spellings_and_unknown_encodings() {
-        for known in [Some("BASE64"), Some(" base64 ; x=y"), Some("\"base64\""), Some("base64 (comment)")] {
+        for known in [
+            Some("BASE64"),
+            Some(" base64 ; x=y"),
+            Some("\"base64\""),
+            Some("base64 (comment)"),
+        ] {
             assert!(matches!(Decoder::of(known), (Decoder::Base64(_), None)), "{known:?}");
         }
         assert!(matches!(Decoder::of(None), (Decoder::Identity, None)));

@@ -73,7 +73,9 @@ fn begin(line: &[u8]) -> Option<String> {
 }
 
 fn decode_line(line: &[u8], out: &mut Vec<u8>) {
-    let Some((&length, data)) = line.split_first() else { return };
+    let Some((&length, data)) = line.split_first() else {
+        return;
+    };
     let mut left = usize::from(length.wrapping_sub(32) & 63);
     // White space at the end of a line may have been lost on the way: what is missing is zero.
     for quad in data.chunks(4) {

@@ -103,7 +103,10 @@ impl Walk {
         if self.record.is_none() {
             self.head_done(out);
         }
-        self.stop(&format!("a header block is longer than {} bytes", self.limits.header_block), out);
+        self.stop(
+            &format!("a header block is longer than {} bytes", self.limits.header_block),
+            out,
+        );
         false
     }
 
@@ -116,7 +119,8 @@ impl Walk {
             Line::Field => {}
             Line::Continuation if !self.block.is_empty() => {}
             Line::Continuation => {
-                self.notes.add("a header begins with the continuation of nothing; that line was skipped");
+                self.notes
+                    .add("a header begins with the continuation of nothing; that line was skipped");
                 return false;
             }
             Line::Envelope => {
@@ -140,7 +144,9 @@ impl Walk {
 
     /// Follows the line if it is a delimiter; true if it was.
     pub(super) fn delimiter(&mut self, line: &[u8], out: &mut Vec<Piece>) -> bool {
-        let Some(delimiter) = self.boundaries.find(line) else { return false };
+        let Some(delimiter) = self.boundaries.find(line) else {
+            return false;
+        };
         if self.in_head() {
             self.head_done(out);
         }
@@ -177,10 +183,13 @@ impl Walk {
         self.leaf_done(out);
         self.keep_preamble(Delimiter { level: 0, close: true });
         if self.outermost_open {
-            self.notes.add("the closing boundary of the message never came: it may have been cut");
+            self.notes
+                .add("the closing boundary of the message never came: it may have been cut");
         }
         let head = Head::default();
-        let mut record = self.record.unwrap_or_else(|| assemble::record(&head, &self.limits, &mut self.notes));
+        let mut record = self
+            .record
+            .unwrap_or_else(|| assemble::record(&head, &self.limits, &mut self.notes));
         for attachment in &self.attachments {
             verdict::add_part(&mut record.verdicts, &attachment.content_type);
         }
@@ -223,15 +232,22 @@ impl Walk {
             return self.open_leaf(&part, out);
         }
         if self.boundaries.depth() >= self.limits.depth {
-            return self.stop(&format!("multiparts are nested more than {} deep", self.limits.depth), out);
+            return self.stop(
+                &format!("multiparts are nested more than {} deep", self.limits.depth),
+                out,
+            );
         }
         let outermost = self.boundaries.depth() == 0;
-        let raw = head.first("Content-Type").map(super::head::Field::raw).unwrap_or_default();
+        let raw = head
+            .first("Content-Type")
+            .map(super::head::Field::raw)
+            .unwrap_or_default();
         if self.boundaries.open(&part.content_type, raw) {
             self.outermost_open |= outermost;
             self.place = Place::Preamble(Vec::new());
         } else {
-            self.notes.add("a multipart has no usable boundary; it was read as text");
+            self.notes
+                .add("a multipart has no usable boundary; it was read as text");
             self.place = Place::Body(Body::new(&part, Decoder::Identity));
         }
     }
@@ -249,11 +265,15 @@ impl Walk {
         let index = u32::try_from(self.attachments.len()).unwrap_or(u32::MAX);
         let calendar = part.media_type == "text/calendar" && self.calendar.is_none();
         if calendar {
-            self.calendar = Some(Calendar { index, method: part.content_type.get("method").and_then(|m| method(&m)) });
+            self.calendar = Some(Calendar {
+                index,
+                method: part.content_type.get("method").and_then(|m| method(&m)),
+            });
         }
         // An attached message without a name is called by its subject.
         let nameless_message = part.media_type == "message/rfc822" && part.name.is_none();
-        self.attachments.push(part.attachment(index, encoding_note, self.limits.filename));
+        self.attachments
+            .push(part.attachment(index, encoding_note, self.limits.filename));
         self.place = Place::Attachment(OpenAttachment::new(index, decoder, calendar || nameless_message));
         out.push(Piece::AttachmentStart { index });
     }
@@ -279,7 +299,10 @@ impl Walk {
         }
         self.text_left -= body.bytes.len();
         if body.truncated {
-            self.notes.limit(format!("the text is longer than {} bytes and was cut", self.limits.text));
+            self.notes.limit(format!(
+                "the text is longer than {} bytes and was cut",
+                self.limits.text
+            ));
         } else if body.bytes.is_empty() {
             return;
         }
@@ -294,14 +317,25 @@ impl Walk {
                 known.content.push_str(&decoded.text);
                 known.truncated |= body.truncated;
             }
-            None => *place = Some(TextBody { content: decoded.text, truncated: body.truncated, charset: decoded.charset.to_owned() }),
+            None => {
+                *place = Some(TextBody {
+                    content: decoded.text,
+                    truncated: body.truncated,
+                    charset: decoded.charset.to_owned(),
+                })
+            }
         }
     }
 
     fn attachment_done(&mut self, open: OpenAttachment, out: &mut Vec<Piece>) {
         let closed = open.finish(out);
         let longest = self.limits.filename;
-        let Some(attachment) = usize::try_from(closed.index).ok().and_then(|at| self.attachments.get_mut(at)) else { return };
+        let Some(attachment) = usize::try_from(closed.index)
+            .ok()
+            .and_then(|at| self.attachments.get_mut(at))
+        else {
+            return;
+        };
         attachment.size = closed.size;
         attachment.sha256 = closed.sha256;
         attachment.encoding_note = attachment.encoding_note.take().or(closed.note);
@@ -310,7 +344,8 @@ impl Walk {
             attachment.name = name;
         }
         if attachment.content_type == "message/rfc822"
-            && let Some(name) = subject(&closed.start).and_then(|subject| file_name::displayed(&format!("{subject}.eml"), longest))
+            && let Some(name) =
+                subject(&closed.start).and_then(|subject| file_name::displayed(&format!("{subject}.eml"), longest))
         {
             attachment.name = name;
         }
@@ -326,10 +361,17 @@ impl Walk {
             && never_divided
             && !bytes.trim_ascii().is_empty()
         {
-            self.notes.add("the boundary of a multipart never came; its text is what stood before");
+            self.notes
+                .add("the boundary of a multipart never came; its text is what stood before");
             let bytes = std::mem::take(bytes);
             let truncated = bytes.len() >= PREAMBLE;
-            self.body_done(Body { html: false, charset: None, decoder: Decoder::Identity, bytes, truncated });
+            self.body_done(Body {
+                html: false,
+                charset: None,
+                decoder: Decoder::Identity,
+                bytes,
+                truncated,
+            });
         }
     }
 }
