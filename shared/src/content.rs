@@ -3,7 +3,7 @@
 //! The room knows no I/O, no ports and no files. It is total: whatever the bytes are, [`Splitter`] answers, and
 //! what it could not do well stands in `notes` and `limited`. It never recurses, and its memory is bounded by
 //! [`Limits`], not by the size of a message. The raw bytes are the record and belong to the caller; everything here
-//! is derived from them and can be derived again (INV: the parser never stops an import).
+//! is derived from them and can be derived again: the parser never stops an import.
 
 mod address;
 mod assemble;

@@ -90,9 +90,9 @@ impl Structured {
         let mut bytes = Vec::new();
         for (_, encoded, text) in &segments {
             if *encoded {
-                percent_decoded(text, &mut bytes)
+                percent_decoded(text, &mut bytes);
             } else {
-                bytes.extend_from_slice(text.as_bytes())
+                bytes.extend_from_slice(text.as_bytes());
             }
         }
         let any_encoded = segments.iter().any(|(_, encoded, _)| *encoded);

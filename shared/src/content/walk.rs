@@ -322,7 +322,7 @@ impl Walk {
                     content: decoded.text,
                     truncated: body.truncated,
                     charset: decoded.charset.to_owned(),
-                })
+                });
             }
         }
     }
