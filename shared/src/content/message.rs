@@ -174,7 +174,10 @@ mod tests {
 
     /// The published schema is the one of the code. `POSTROOM_BLESS=1 cargo test -p shared schema` writes it anew.
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "a switch for whoever runs the tests, not a setting of the program")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a switch for whoever runs the tests, not a setting of the program"
+    )]
     fn published_schema_is_current() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schema/message.schema.json");
         let mut now = serde_json::to_string_pretty(&message_schema()).unwrap();
@@ -183,6 +186,9 @@ mod tests {
             std::fs::write(path, &now).unwrap();
         }
         let published = std::fs::read_to_string(path).unwrap();
-        assert!(published == now, "docs/schema/message.schema.json is old; run with POSTROOM_BLESS=1 to write it anew");
+        assert!(
+            published == now,
+            "docs/schema/message.schema.json is old; run with POSTROOM_BLESS=1 to write it anew"
+        );
     }
 }

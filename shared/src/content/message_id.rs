@@ -13,7 +13,10 @@ pub fn normalise_message_id(raw: &str) -> Option<String> {
     let open = raw.find('<').map_or(0, |at| at + 1);
     let inner = raw.get(open..).unwrap_or_default();
     let inner = inner.find('>').map_or(inner, |at| inner.get(..at).unwrap_or_default());
-    let mut id: String = inner.chars().filter(|c| !c.is_whitespace() && !c.is_control() && *c != '<').collect();
+    let mut id: String = inner
+        .chars()
+        .filter(|c| !c.is_whitespace() && !c.is_control() && *c != '<')
+        .collect();
     id.truncate(id.floor_char_boundary(LONGEST));
     (!id.is_empty()).then_some(id)
 }
@@ -23,7 +26,10 @@ pub(super) fn message_ids(value: &str) -> Vec<String> {
     let mut ids: Vec<String> = if value.contains('<') {
         value.split('<').skip(1).filter_map(normalise_message_id).collect()
     } else {
-        value.split([' ', '\t', ',', '\r', '\n']).filter_map(normalise_message_id).collect()
+        value
+            .split([' ', '\t', ',', '\r', '\n'])
+            .filter_map(normalise_message_id)
+            .collect()
     };
     let excess = ids.len().saturating_sub(MOST);
     ids.drain(..excess);
@@ -36,7 +42,16 @@ mod tests {
 
     #[test]
     fn brackets_and_space_do_not_make_another_id() {
-        for raw in ["<a.B@c>", "a.B@c", "  <a.B@c> ", "<a.B@c", "a.B@c>", "<a.B\r\n @c>", "<<a.B@c>>", "(x) <a.B@c>"] {
+        for raw in [
+            "<a.B@c>",
+            "a.B@c",
+            "  <a.B@c> ",
+            "<a.B@c",
+            "a.B@c>",
+            "<a.B\r\n @c>",
+            "<<a.B@c>>",
+            "(x) <a.B@c>",
+        ] {
             assert_eq!(normalise_message_id(raw).as_deref(), Some("a.B@c"), "{raw:?}");
         }
         for raw in ["", "<>", "  ", "<\u{0}>"] {

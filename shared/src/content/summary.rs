@@ -37,7 +37,11 @@ pub struct MessageSummary {
 impl ParsedMessage {
     /// The short form for events and lists.
     pub fn summary(&self) -> MessageSummary {
-        let text = self.text.as_ref().map(|body| preview(&body.content)).filter(|preview| !preview.is_empty());
+        let text = self
+            .text
+            .as_ref()
+            .map(|body| preview(&body.content))
+            .filter(|preview| !preview.is_empty());
         let preview = text
             .or_else(|| self.html.as_ref().map(|body| preview(&visible_text(&body.content))))
             .unwrap_or_default();
@@ -89,7 +93,11 @@ fn visible_text(html: &str) -> String {
     while let Some(at) = rest.find(['<', '&']) {
         let (before, from) = rest.split_at(at);
         out.push_str(before);
-        rest = if from.starts_with('<') { after_tag(from, &mut out) } else { after_entity(from, &mut out) };
+        rest = if from.starts_with('<') {
+            after_tag(from, &mut out)
+        } else {
+            after_entity(from, &mut out)
+        };
     }
     out.push_str(rest);
     out
@@ -105,8 +113,14 @@ fn after_tag<'a>(from: &'a str, out: &mut String) -> &'a str {
         out.push('<');
         return inner;
     }
-    let Some((tag, rest)) = inner.split_once('>') else { return "" };
-    let name: String = tag.trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect();
+    let Some((tag, rest)) = inner.split_once('>') else {
+        return "";
+    };
+    let name: String = tag
+        .trim_start_matches('/')
+        .chars()
+        .take_while(char::is_ascii_alphanumeric)
+        .collect();
     let name = name.to_ascii_lowercase();
     if !tag.starts_with('/') && matches!(name.as_str(), "style" | "script" | "title") {
         return after_close(rest, &name);
@@ -122,7 +136,10 @@ fn after_close<'a>(text: &'a str, name: &str) -> &'a str {
     let mut rest = text;
     while let Some(at) = rest.find("</") {
         rest = rest.get(at + 2..).unwrap_or_default();
-        if rest.get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name)) {
+        if rest
+            .get(..name.len())
+            .is_some_and(|found| found.eq_ignore_ascii_case(name))
+        {
             return rest.split_once('>').map_or("", |(_, rest)| rest);
         }
     }
@@ -133,10 +150,12 @@ fn after_entity<'a>(from: &'a str, out: &mut String) -> &'a str {
     let inner = from.get(1..).unwrap_or_default();
     let end = inner.bytes().take(10).position(|b| b == b';');
     if let Some((entity, rest)) = end.and_then(|end| Some((inner.get(..end)?, inner.get(end + 1..)?))) {
-        let number = entity.strip_prefix('#').and_then(|digits| match digits.strip_prefix(['x', 'X']) {
-            Some(hex) => u32::from_str_radix(hex, 16).ok(),
-            None => digits.parse().ok(),
-        });
+        let number = entity
+            .strip_prefix('#')
+            .and_then(|digits| match digits.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16).ok(),
+                None => digits.parse().ok(),
+            });
         let known = match entity {
             "amp" => Some('&'),
             "lt" => Some('<'),
