@@ -130,16 +130,22 @@ async fn a_full_and_a_read_only_disk() {
     opened.ports.vault.put(&name, &Secret::new("next"), Some(&version)).await.expect("the vault goes on");
     assert_eq!(opened.events.tail("a").expect("a tail").poll().expect("poll"), events(1..=5), "nothing half-written is left behind");
 
-    assert!(Mounted::remount_read_only(&disk), "a remount");
-    let error = opened.ports.store.update(row(1)).await.expect_err("a read-only disk");
-    assert!(matches!(&error, StoreError::CannotWrite(_)), "{error}");
-    let error = opened.ports.vault.remove(&name).await.expect_err("a read-only disk");
-    assert!(matches!(&error, VaultError::Denied(text) if text.contains("writable")), "{error}");
-    assert!(opened.ports.store.get(&Key::new("rows", "00000")).await.expect("reading goes on").is_some());
+    // A disk that turns read-only while files are open for writing is the kernel's doing and cannot be staged here.
     let data_dir = opened.data_dir.clone();
     drop(opened);
-    let error = open(data_dir, &OpenOptions::default()).err().expect("refused").to_string();
-    assert!(error.to_lowercase().contains("read-only"), "{error}");
+    assert!(run("mount", &["-o", "remount,ro", disk.to_str().expect("a name")]), "a remount");
+    let before = fs::read(data_dir.database()).expect("read");
+    for error in [
+        open(data_dir.clone(), &OpenOptions::default()).err().expect("refused"),
+        open_store(&data_dir).err().expect("refused"),
+        open_archive(&data_dir.archive()).err().expect("refused"),
+    ] {
+        let text = error.to_string();
+        assert!(text.to_lowercase().contains("read-only") && text.contains("writable"), "{text}");
+    }
+    let text = refusal(&data_dir, None, None);
+    assert!(text.contains("secrets.lock") && text.contains("writable"), "{text}");
+    assert_eq!(fs::read(data_dir.database()).expect("read"), before);
 }
 
 /// A small disk in memory.
@@ -148,12 +154,6 @@ struct Mounted(std::path::PathBuf);
 impl Mounted {
     fn new(at: &Path) -> Option<Self> {
         run("mount", &["-t", "tmpfs", "-o", "size=4m", "tmpfs", at.to_str()?]).then(|| Self(at.to_owned()))
-    }
-
-    fn remount_read_only(at: &Path) -> bool {
-        // Files open for writing keep the mount itself from turning read-only, so a read-only bind is not enough either:
-        // the super block is forced.
-        run("mount", &["-o", "remount,ro", at.to_str().unwrap_or_default()]) || run("mount", &["-o", "remount,ro,force", at.to_str().unwrap_or_default()])
     }
 }
 
