@@ -242,6 +242,10 @@ pub enum StoreError {
 ///   (else [`StoreError::Contract`]). It may answer [`StoreError::Conflict`] at any time, also when it *was* applied:
 ///   every caller handles it by reading back.
 /// - `update` is one write that answers the item after it (`None` after a delete).
+/// - An empty transaction and an empty `get_many` are fine and do nothing. A check without a condition, a condition that
+///   something equals `null`, an attribute both set and added to, and one that is no whole number and is added to are
+///   [`StoreError::Contract`]; so are attributes nested deeper than 32 levels (the limit of DynamoDB).
+/// - A page may end before its limit (at about 1 MB), and a mark may lead to an empty page.
 /// - When several conditions fail, the first write in order is named.
 /// - What was acknowledged survives the death of the process and of the machine.
 #[async_trait]
@@ -328,9 +332,12 @@ pub enum VaultError {
 /// - Versioned: a put makes a new current version; the one before stays readable as [`Stage::Previous`].
 /// - `put` with `expected: Some(v)` succeeds only if the current version is `v`; with `None` only if there is no
 ///   current version. Otherwise [`VaultError::Conflict`]: this is the compare-and-set that refreshing stands on.
+///   A put that succeeds takes an earlier pending version away, a refused one changes nothing.
 /// - `stage` writes a [`Stage::Pending`] version without touching the current one; `promote` makes it current under the
 ///   same compare-and-set, and the label *pending* is gone afterwards.
-/// - Values of any length to 64 KiB are kept to the byte.
+///   Promoting a version that is not the pending one is [`VaultError::Conflict`].
+/// - Values of 1 byte to 64 KiB are kept to the byte; others, and names of another shape, are [`VaultError::Denied`].
+/// - Every `put` and `stage` that succeeds counts towards the daily budget, `promote` does not.
 /// - Nothing is removed but by `remove`, which takes all versions and is fine with an absent secret.
 #[async_trait]
 pub trait Vault: Send + Sync {
@@ -386,7 +393,8 @@ pub struct ScheduleError {
 
 /// One schedule per account. AWS: EventBridge Scheduler. One machine: tokio timers.
 ///
-/// `put` makes or replaces; firing is at least once and may come late: lease and fence decide what a firing means.
+/// Refused are an account id that is no safe name (`a-z`, `0-9`, `-`; 1 to 64 characters), an interval of zero, and a
+/// window longer than the interval. `put` makes or replaces; firing is at least once and may come late: lease and fence decide what a firing means.
 #[async_trait]
 pub trait Scheduler: Send + Sync {
     /// Makes or replaces the account's schedule.
@@ -410,7 +418,8 @@ pub struct PublishError {
 /// Sends events, from the outbox only, in the order of their sequence numbers.
 ///
 /// At least once on the wire: a batch whose answer was lost is sent again. Every event carries its stable id and its
-/// per-account sequence number, so that a receiver sees each once.
+/// per-account sequence number, so that a receiver sees each once. An event is an object with a whole number `sequence`,
+/// and these rise within a batch; a batch that breaks this is refused whole.
 #[async_trait]
 pub trait Publisher: Send + Sync {
     /// Delivers a batch of one account, in order; all or an error that says how many of them, from the beginning.
@@ -516,7 +525,7 @@ pub trait Rng: Send + Sync {
     fn fill(&self, buffer: &mut [u8]);
 }
 
-impl dyn Rng {
+impl dyn Rng + '_ {
     /// A number below `bound` (0 if `bound` is 0), for jitter.
     pub fn below(&self, bound: u64) -> u64 {
         let mut bytes = [0; 8];

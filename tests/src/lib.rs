@@ -1,1 +1,3 @@
-//! tests
+//! One crate that sees all: suites that every adapter of a port must pass, and what tests share.
+
+pub mod conformance;

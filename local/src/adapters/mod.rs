@@ -1,8 +1,30 @@
 //! The embedded adapters: real parts, no server to install.
 
+mod archive;
+mod data_dir;
+mod event_log;
+mod http;
+mod keyring;
+mod open;
 mod open_error;
+mod private_file;
+mod seal_key;
+mod sealed_file;
+mod sealed_format;
 mod sqlite;
 mod sqlite_open;
+mod system;
+mod timers;
 
+pub use archive::open_archive;
+pub use data_dir::{DataDir, Instance, ServeLock};
+pub use event_log::{EventLog, EventTail};
+pub use http::{HttpOptions, ReqwestHttp};
+pub use open::{OpenOptions, Opened, open};
 pub use open_error::OpenError;
+pub use seal_key::Passphrase;
+pub use sealed_file::{SealedPaths, SealedVault};
+pub use sealed_format::KeySource;
 pub use sqlite::SqliteStore;
+pub use system::{SystemClock, SystemRng};
+pub use timers::{Fire, TimerScheduler};
