@@ -104,8 +104,13 @@ impl Archive {
     /// Attempts of one account with their objects, for reconciliation.
     pub async fn objects(&self, account: &Id) -> Result<Vec<String>, ArchiveError> {
         let root = Path::from(account.as_str());
-        let list = self.store.list(Some(&root)).map_ok(|object| object.location.to_string());
-        list.try_collect().await.map_err(|error| ArchiveError::new("list", &root, error))
+        let list = self
+            .store
+            .list(Some(&root))
+            .map_ok(|object| object.location.to_string());
+        list.try_collect()
+            .await
+            .map_err(|error| ArchiveError::new("list", &root, error))
     }
 
     /// Removes one object.
@@ -153,11 +158,18 @@ impl Writer {
         let upload = match &mut self.upload {
             Some(upload) => upload,
             none => {
-                let upload = self.store.put_multipart(&self.path).await.map_err(|error| failed(&self.path, error))?;
+                let upload = self
+                    .store
+                    .put_multipart(&self.path)
+                    .await
+                    .map_err(|error| failed(&self.path, error))?;
                 none.insert(upload)
             }
         };
-        upload.put_part(PutPayload::from_bytes(part)).await.map_err(|error| failed(&self.path, error))
+        upload
+            .put_part(PutPayload::from_bytes(part))
+            .await
+            .map_err(|error| failed(&self.path, error))
     }
 
     /// Makes the object durable and visible.
@@ -169,8 +181,14 @@ impl Writer {
         if !rest.is_empty() {
             self.put_part(rest).await?;
         }
-        let Some(mut upload) = self.upload.take() else { return Ok(()) };
-        upload.complete().await.map(drop).map_err(|error| ArchiveError::new("write", &self.path, error))
+        let Some(mut upload) = self.upload.take() else {
+            return Ok(());
+        };
+        upload
+            .complete()
+            .await
+            .map(drop)
+            .map_err(|error| ArchiveError::new("write", &self.path, error))
     }
 
     /// Gives up; what was uploaded goes away.

@@ -17,4 +17,5 @@ pub mod origin;
 pub mod ports;
 pub mod records;
 pub mod secret;
+pub mod store_rules;
 pub mod time;

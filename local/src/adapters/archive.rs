@@ -33,7 +33,10 @@ fn probe(directory: &Path) -> Result<(), OpenError> {
         .and_then(|mut file| std::io::Write::write_all(&mut file, &vec![0; PROBE_BYTES]));
     let removed = std::fs::remove_file(&path);
     written.and(removed).map_err(|error| {
-        let text = format!("the archive {}: {error}; make it writable for this user and free some space", directory.display());
+        let text = format!(
+            "the archive {}: {error}; make it writable for this user and free some space",
+            directory.display()
+        );
         OpenError::Store(StoreError::CannotWrite(text))
     })
 }

@@ -12,7 +12,10 @@ mod entry {
     }
 
     pub(super) fn read(id: &str) -> Result<Zeroizing<String>, String> {
-        entry(id)?.get_password().map(Zeroizing::new).map_err(|error| error.to_string())
+        entry(id)?
+            .get_password()
+            .map(Zeroizing::new)
+            .map_err(|error| error.to_string())
     }
 
     pub(super) fn write(id: &str, text: &str) -> Result<(), String> {

@@ -51,7 +51,9 @@ pub enum OpenError {
         pid: Option<u32>,
     },
     /// The file was written by a newer Postroom.
-    #[error("{path} was made by a newer Postroom (format {found}, this one knows up to {known}): use that version, nothing was changed")]
+    #[error(
+        "{path} was made by a newer Postroom (format {found}, this one knows up to {known}): use that version, nothing was changed"
+    )]
     Newer {
         /// The file.
         path: PathBuf,
@@ -75,7 +77,9 @@ pub enum OpenError {
     #[error(transparent)]
     Vault(#[from] VaultError),
     /// The file with additional certificate authorities.
-    #[error("the certificate authorities in {path} cannot be used: {reason}; it must hold certificates in PEM (set by POSTROOM_CA_FILE)")]
+    #[error(
+        "the certificate authorities in {path} cannot be used: {reason}; it must hold certificates in PEM (set by POSTROOM_CA_FILE)"
+    )]
     CaFile {
         /// The file.
         path: PathBuf,
@@ -90,14 +94,20 @@ pub enum OpenError {
 impl OpenError {
     /// Names what was tried on what.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io { action, path: path.to_owned(), source }
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
     }
 }
 
 /// Where to fix it, if the system's word tells.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "; make it writable for this user, or name another data directory",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; make it writable for this user, or name another data directory"
+        }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space",
         _ => "",
     }

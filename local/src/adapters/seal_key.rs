@@ -6,12 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use shared::{ports::{Rng, VaultError}, secret::Secret};
+use shared::{
+    ports::{Rng, VaultError},
+    secret::Secret,
+};
 use zeroize::Zeroizing;
 
 use super::{
-    keyring,
-    private_file,
+    keyring, private_file,
     sealed_format::{Derivation, Header, KeySource, SealKey},
 };
 
@@ -41,14 +43,22 @@ impl Keys {
             KeySource::KeyFile => return self.find_in_file(id),
             KeySource::Keyring => {
                 let text = keyring::read(id).map_err(|reason| {
-                    VaultError::Damaged(format!("{sealed} needs the key {id} from the keyring: {reason}; no new key was made"))
+                    VaultError::Damaged(format!(
+                        "{sealed} needs the key {id} from the keyring: {reason}; no new key was made"
+                    ))
                 })?;
-                SealKey::from_hex(&text).ok_or_else(|| VaultError::Damaged(format!("the keyring's entry for key {id} is no key")))?
+                SealKey::from_hex(&text)
+                    .ok_or_else(|| VaultError::Damaged(format!("the keyring's entry for key {id} is no key")))?
             }
             KeySource::Passphrase => {
-                let derivation = header.argon2id.as_ref().ok_or_else(|| VaultError::Damaged(format!("{sealed} does not say how its passphrase is used")))?;
+                let derivation = header
+                    .argon2id
+                    .as_ref()
+                    .ok_or_else(|| VaultError::Damaged(format!("{sealed} does not say how its passphrase is used")))?;
                 let passphrase = self.ask(&format!("{sealed} is sealed with a passphrase"))?;
-                derivation.key(&passphrase).map_err(|reason| VaultError::Damaged(format!("{sealed}: {reason}")))?
+                derivation
+                    .key(&passphrase)
+                    .map_err(|reason| VaultError::Damaged(format!("{sealed}: {reason}")))?
             }
         };
         if key.id() == *id {
@@ -56,26 +66,42 @@ impl Keys {
         }
         Err(VaultError::Damaged(match header.key_source {
             KeySource::Passphrase => format!("the passphrase is not the one {sealed} was sealed with"),
-            _ => format!("{sealed} was sealed with the key {id}, the keyring holds the key {}; restore the right one", key.id()),
+            _ => format!(
+                "{sealed} was sealed with the key {id}, the keyring holds the key {}; restore the right one",
+                key.id()
+            ),
         }))
     }
 
     fn ask(&self, why: &str) -> Result<Secret, VaultError> {
-        let passphrase = self.passphrase.as_ref().ok_or_else(|| VaultError::Denied(format!("{why}, and none was given")))?;
+        let passphrase = self
+            .passphrase
+            .as_ref()
+            .ok_or_else(|| VaultError::Denied(format!("{why}, and none was given")))?;
         let passphrase = passphrase().map_err(|reason| VaultError::Denied(format!("{why}: {reason}")))?;
-        if passphrase.is_empty() { Err(VaultError::Denied(format!("{why}; it must not be empty"))) } else { Ok(passphrase) }
+        if passphrase.is_empty() {
+            Err(VaultError::Denied(format!("{why}; it must not be empty")))
+        } else {
+            Ok(passphrase)
+        }
     }
 
     fn find_in_file(&self, id: &str) -> Result<SealKey, VaultError> {
         let (sealed, path) = (self.sealed_file.display(), self.key_file.display());
         // A rewrap that died between its two renames has left the right key under the second name.
         // The first is looked at again last: the second may have taken its name in between.
-        let found = [self.key_file.clone(), self.next_key_file(), self.key_file.clone()].iter().map(|path| read_key(path)).collect::<Result<Vec<_>, _>>()?;
+        let found = [self.key_file.clone(), self.next_key_file(), self.key_file.clone()]
+            .iter()
+            .map(|path| read_key(path))
+            .collect::<Result<Vec<_>, _>>()?;
         if let Some(key) = found.iter().flatten().find(|key| key.id() == id) {
             return Ok(key.clone());
         }
         Err(VaultError::Damaged(match found.into_iter().flatten().next() {
-            Some(other) => format!("{sealed} was sealed with the key {id}, but {path} holds the key {}; restore the right key file", other.id()),
+            Some(other) => format!(
+                "{sealed} was sealed with the key {id}, but {path} holds the key {}; restore the right key file",
+                other.id()
+            ),
             None => format!(
                 "{path} is missing, and {sealed} cannot be opened without it (key {id}): restore the key file from a backup. No new key was made. \
                  If it is lost for good, move {sealed} away and enter the client secrets again"
@@ -101,14 +127,19 @@ impl Keys {
             }
             KeySource::Keyring => {
                 let key = SealKey::random(rng);
-                keyring::write(&key.id(), &key.to_hex()).map_err(|reason| VaultError::Unavailable(format!("the keyring does not take the key: {reason}")))?;
+                keyring::write(&key.id(), &key.to_hex()).map_err(|reason| {
+                    VaultError::Unavailable(format!("the keyring does not take the key: {reason}"))
+                })?;
                 Ok(NewKey { key, argon2id: None })
             }
             KeySource::Passphrase => {
                 let derivation = Derivation::new(rng);
                 let passphrase = self.ask("a passphrase is wanted as the key source")?;
                 let key = derivation.key(&passphrase).map_err(VaultError::Damaged)?;
-                Ok(NewKey { key, argon2id: Some(derivation) })
+                Ok(NewKey {
+                    key,
+                    argon2id: Some(derivation),
+                })
             }
         }
     }
@@ -148,13 +179,27 @@ fn read_key(path: &Path) -> Result<Option<SealKey>, VaultError> {
         Ok(None) => {}
         Ok(Some(mode)) => {
             let path = path.display();
-            return Err(VaultError::Denied(format!("{path} can be read by others (mode {mode:o}): run `chmod 600 {path}`")));
+            return Err(VaultError::Denied(format!(
+                "{path} can be read by others (mode {mode:o}): run `chmod 600 {path}`"
+            )));
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(VaultError::Denied(format!("cannot look at {}: {error}", path.display()))),
+        Err(error) => {
+            return Err(VaultError::Denied(format!(
+                "cannot look at {}: {error}",
+                path.display()
+            )));
+        }
     }
-    let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| VaultError::Denied(format!("cannot read {}: {error}", path.display())))?;
-    let key = SealKey::from_hex(&text).ok_or_else(|| VaultError::Damaged(format!("{} is no key: it must hold 64 hexadecimal digits", path.display())))?;
+    let text = std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|error| VaultError::Denied(format!("cannot read {}: {error}", path.display())))?;
+    let key = SealKey::from_hex(&text).ok_or_else(|| {
+        VaultError::Damaged(format!(
+            "{} is no key: it must hold 64 hexadecimal digits",
+            path.display()
+        ))
+    })?;
     Ok(Some(key))
 }
 
@@ -162,7 +207,9 @@ fn read_key(path: &Path) -> Result<Option<SealKey>, VaultError> {
 pub(super) fn cannot_write(path: &Path, error: &io::Error) -> VaultError {
     let text = format!("cannot write {}: {error}", path.display());
     match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => VaultError::Denied(format!("{text}; make the directory writable for this user")),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            VaultError::Denied(format!("{text}; make the directory writable for this user"))
+        }
         _ => VaultError::Unavailable(format!("{text}; what was saved before stays")),
     }
 }

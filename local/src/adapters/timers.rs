@@ -80,11 +80,19 @@ impl Scheduler for TimerScheduler {
     async fn put(&self, schedule: &Schedule) -> Result<(), ScheduleError> {
         check_schedule(schedule)?;
         let write = Write::put(Key::new(PARTITION, &schedule.account), attributes(schedule));
-        self.store.update(write).await.map(drop).map_err(|error| failed(&schedule.account, &error))
+        self.store
+            .update(write)
+            .await
+            .map(drop)
+            .map_err(|error| failed(&schedule.account, &error))
     }
 
     async fn remove(&self, account: &str) -> Result<(), ScheduleError> {
-        self.store.update(Write::delete(Key::new(PARTITION, account))).await.map(drop).map_err(|error| failed(account, &error))
+        self.store
+            .update(Write::delete(Key::new(PARTITION, account)))
+            .await
+            .map(drop)
+            .map_err(|error| failed(account, &error))
     }
 
     async fn list(&self) -> Result<Vec<Schedule>, ScheduleError> {
@@ -104,7 +112,10 @@ impl Scheduler for TimerScheduler {
 }
 
 fn failed(account: &str, reason: &dyn std::fmt::Display) -> ScheduleError {
-    ScheduleError { account: account.to_owned(), reason: reason.to_string() }
+    ScheduleError {
+        account: account.to_owned(),
+        reason: reason.to_string(),
+    }
 }
 
 fn attributes(schedule: &Schedule) -> Attributes {
@@ -118,9 +129,19 @@ fn attributes(schedule: &Schedule) -> Attributes {
 }
 
 fn schedule(item: &Item) -> Option<Schedule> {
-    let millis = |name: &str| item.attributes.get(name).and_then(Value::as_u64).map(Duration::from_millis);
+    let millis = |name: &str| {
+        item.attributes
+            .get(name)
+            .and_then(Value::as_u64)
+            .map(Duration::from_millis)
+    };
     let every = millis("every_ms").filter(|every| !every.is_zero())?;
-    Some(Schedule { account: item.key.sort.clone(), every, window: millis("window_ms")?, enabled: item.attributes.get("enabled")?.as_bool()? })
+    Some(Schedule {
+        account: item.key.sort.clone(),
+        every,
+        window: millis("window_ms")?,
+        enabled: item.attributes.get("enabled")?.as_bool()?,
+    })
 }
 
 /// When each account fires next.
@@ -159,8 +180,14 @@ impl Timers {
 
     /// How long nothing is due.
     fn until_next(&self, now: Timestamp) -> Duration {
-        let next = self.next.values().map(|(_, time)| *time).filter(|time| *time > now).min();
-        next.and_then(|time| Duration::try_from(time.duration_since(now)).ok()).unwrap_or(LOOK_AGAIN)
+        let next = self
+            .next
+            .values()
+            .map(|(_, time)| *time)
+            .filter(|time| *time > now)
+            .min();
+        next.and_then(|time| Duration::try_from(time.duration_since(now)).ok())
+            .unwrap_or(LOOK_AGAIN)
     }
 }
 
@@ -176,7 +203,9 @@ fn following(schedule: &Schedule, now: Timestamp) -> Timestamp {
 /// The account's own place in the window: always the same, and evenly spread over many accounts.
 fn jitter(schedule: &Schedule) -> Duration {
     let digest = Sha256::digest(schedule.account.as_bytes());
-    let hash = digest[..8].iter().fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
+    let hash = digest[..8]
+        .iter()
+        .fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
     let window = u64::try_from(schedule.window.as_millis()).unwrap_or(u64::MAX);
     Duration::from_millis(hash.checked_rem(window).unwrap_or(0))
 }

@@ -226,19 +226,29 @@ impl GraphClient {
     /// A link out of an answer: followed only to the configured Graph, over its scheme and host and below its version.
     pub(super) fn link(&self, link: &str) -> Result<Url, GraphError> {
         let base = &self.settings.base;
-        let url = Url::parse(link)
-            .map_err(|error| GraphError::new(GraphErrorKind::Foreign, format!("a link in Graph's answer is no URL ({error}); nothing was sent")))?;
+        let url = Url::parse(link).map_err(|error| {
+            GraphError::new(
+                GraphErrorKind::Foreign,
+                format!("a link in Graph's answer is no URL ({error}); nothing was sent"),
+            )
+        })?;
         let inside = Origin::of(&url) == Origin::of(base)
             && url.username().is_empty()
             && url.password().is_none()
-            && url.path().strip_prefix(base.path()).is_some_and(|rest| rest.starts_with('/'));
+            && url
+                .path()
+                .strip_prefix(base.path())
+                .is_some_and(|rest| rest.starts_with('/'));
         if inside {
             return Ok(url);
         }
         let shown = Origin::of(&url).map_or_else(|| "nowhere".to_owned(), |origin| origin.to_string());
         Err(GraphError::new(
             GraphErrorKind::Foreign,
-            format!("a link in Graph's answer leads to {shown} instead of {}; nothing was sent there", SafeUrl(base)),
+            format!(
+                "a link in Graph's answer leads to {shown} instead of {}; nothing was sent there",
+                SafeUrl(base)
+            ),
         ))
     }
 
@@ -250,7 +260,12 @@ impl GraphClient {
             let answer = self.send(call).await?;
             let server_date = answer.server_date;
             let trouble = match collect(answer, JSON_BYTES).await {
-                Ok(bytes) if bytes.is_empty() => return Ok(Json { value: Value::Null, server_date }),
+                Ok(bytes) if bytes.is_empty() => {
+                    return Ok(Json {
+                        value: Value::Null,
+                        server_date,
+                    });
+                }
                 Ok(bytes) => match parse(&bytes) {
                     Some(value) => match error_inside(&value) {
                         None => return Ok(Json { value, server_date }),
@@ -260,7 +275,10 @@ impl GraphClient {
                             sentence(call.kind.words(), 200, &error.code, &error.message),
                         ),
                     },
-                    None => GraphError::new(GraphErrorKind::Unavailable, format!("{}: the answer is not JSON", call.kind.words())),
+                    None => GraphError::new(
+                        GraphErrorKind::Unavailable,
+                        format!("{}: the answer is not JSON", call.kind.words()),
+                    ),
                 },
                 Err(error) => GraphError::from(&error),
             };
@@ -298,9 +316,15 @@ impl GraphClient {
         let (mut version, mut token) = self.tokens.get().await?;
         loop {
             let before = self.clock.now();
-            let slot = self.governor.enter(self.settings.patience).await.map_err(|until| throttled(call, until))?;
+            let slot = self
+                .governor
+                .enter(self.settings.patience)
+                .await
+                .map_err(|until| throttled(call, until))?;
             let waited = crate::time::between(before, self.clock.now());
-            self.counts.waited.fetch_add(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            self.counts
+                .waited
+                .fetch_add(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
             self.counts.requests[call.kind as usize].fetch_add(1, Ordering::Relaxed);
             let client_request_id = self.request_id();
             let request = self.request(call, &token, &client_request_id)?;
@@ -321,7 +345,13 @@ impl GraphClient {
             };
             let (parts, body) = response.into_parts();
             let status = parts.status.as_u16();
-            let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+            let text = |name: &str| {
+                parts
+                    .headers
+                    .get(name)
+                    .and_then(|value| value.to_str().ok())
+                    .map(str::to_owned)
+            };
             if parts.status.is_success() {
                 return Ok(Answer {
                     length: text("content-length").and_then(|length| length.parse().ok()),
@@ -335,7 +365,10 @@ impl GraphClient {
             let after = retry_after(&parts.headers, self.clock.now());
             let bytes = read_error(body).await;
             drop(slot);
-            let EnvelopeError { code, message } = serde_json::from_slice::<Envelope>(&bytes).ok().and_then(|envelope| envelope.error).unwrap_or_default();
+            let EnvelopeError { code, message } = serde_json::from_slice::<Envelope>(&bytes)
+                .ok()
+                .and_then(|envelope| envelope.error)
+                .unwrap_or_default();
             let request_id = text("request-id");
             debug!(kind = ?call.kind, url = %SafeUrl(&call.url), status, code, request_id, client_request_id, "Graph said no");
             let fail = |kind| GraphError {
@@ -397,12 +430,24 @@ impl GraphClient {
     fn request_id(&self) -> String {
         let mut bytes = [0; 16];
         self.rng.fill(&mut bytes);
-        uuid::Builder::from_random_bytes(bytes).into_uuid().hyphenated().to_string()
+        uuid::Builder::from_random_bytes(bytes)
+            .into_uuid()
+            .hyphenated()
+            .to_string()
     }
 
-    fn request(&self, call: &Call, token: &crate::secret::Secret, id: &str) -> Result<http::Request<Bytes>, GraphError> {
-        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose()))
-            .map_err(|_| GraphError::new(GraphErrorKind::Refused, "the access token holds characters that no header can carry"))?;
+    fn request(
+        &self,
+        call: &Call,
+        token: &crate::secret::Secret,
+        id: &str,
+    ) -> Result<http::Request<Bytes>, GraphError> {
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| {
+            GraphError::new(
+                GraphErrorKind::Refused,
+                "the access token holds characters that no header can carry",
+            )
+        })?;
         bearer.set_sensitive(true);
         let prefer = match call.page_size {
             Some(size) => format!("IdType=\"ImmutableId\", odata.maxpagesize={size}"),
@@ -430,7 +475,10 @@ impl GraphClient {
 fn throttled(call: &Call, until: jiff::Timestamp) -> GraphError {
     GraphError::new(
         GraphErrorKind::Throttled { until },
-        format!("{}: Microsoft asks to wait until {until:.0}; it goes on by itself", call.kind.words()),
+        format!(
+            "{}: Microsoft asks to wait until {until:.0}; it goes on by itself",
+            call.kind.words()
+        ),
     )
 }
 
@@ -473,7 +521,10 @@ async fn read_error(mut body: Body) -> Vec<u8> {
 /// JSON as Graph sends it: raw control characters inside of texts were seen, which JSON forbids (RFC 8259 section 7).
 fn parse(bytes: &[u8]) -> Option<Value> {
     serde_json::from_slice(bytes).ok().or_else(|| {
-        let clean: Vec<u8> = bytes.iter().map(|byte| if *byte < 0x20 { b' ' } else { *byte }).collect();
+        let clean: Vec<u8> = bytes
+            .iter()
+            .map(|byte| if *byte < 0x20 { b' ' } else { *byte })
+            .collect();
         serde_json::from_slice(&clean).ok()
     })
 }

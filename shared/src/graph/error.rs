@@ -9,13 +9,7 @@ use http::{HeaderMap, header};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::{
-    error::Next,
-    message::cut,
-    oauth::TokenError,
-    ports::HttpError,
-    time::between,
-};
+use crate::{error::Next, message::cut, oauth::TokenError, ports::HttpError, time::between};
 
 /// The kinds of failure.
 #[derive(Debug)]
@@ -177,13 +171,30 @@ fn any(code: &str, codes: &[&str]) -> bool {
 }
 
 fn is_item_trouble(code: &str) -> bool {
-    any(code, &["ErrorMimeContentConversionFailed", "ErrorCorruptData", "ErrorItemCorrupt", "ErrorInvalidRecipients"])
+    any(
+        code,
+        &[
+            "ErrorMimeContentConversionFailed",
+            "ErrorCorruptData",
+            "ErrorItemCorrupt",
+            "ErrorInvalidRecipients",
+        ],
+    )
 }
 
 /// Whether the answer says that the delta state is gone. Practitioners saw the codes in both cases and with 400, 404
 /// and 410.
 pub(super) fn is_reset(status: u16, code: &str) -> bool {
-    status == 410 || any(code, &["syncStateNotFound", "syncStateInvalid", "resyncRequired", "InvalidSyncStateData"])
+    status == 410
+        || any(
+            code,
+            &[
+                "syncStateNotFound",
+                "syncStateInvalid",
+                "resyncRequired",
+                "InvalidSyncStateData",
+            ],
+        )
 }
 
 /// The final meaning of an answer.
@@ -197,7 +208,17 @@ pub(super) fn final_kind(status: u16, code: &str) -> GraphErrorKind {
     if is_item_trouble(code) {
         return GraphErrorKind::Corrupt;
     }
-    if any(code, &["ErrorInvalidUser", "ResourceNotFound", "Request_ResourceNotFound", "MailboxNotEnabledForRESTAPI", "MailboxNotSupportedForRESTAPI", "ErrorNonExistentMailbox"]) {
+    if any(
+        code,
+        &[
+            "ErrorInvalidUser",
+            "ResourceNotFound",
+            "Request_ResourceNotFound",
+            "MailboxNotEnabledForRESTAPI",
+            "MailboxNotSupportedForRESTAPI",
+            "ErrorNonExistentMailbox",
+        ],
+    ) {
         return GraphErrorKind::NoMailbox;
     }
     match status {
@@ -215,14 +236,18 @@ pub(super) fn sentence(call: &str, status: u16, code: &str, message: &str) -> St
         GraphErrorKind::NoMailbox if any(code, &["MailboxNotEnabledForRESTAPI", "MailboxNotSupportedForRESTAPI"]) => {
             "this mailbox is inactive, without a licence, or on premises; only Exchange Online mailboxes can be imported"
         }
-        GraphErrorKind::NoMailbox => "there is no mailbox of this address in the tenant; check the account's mailbox (a distribution list is no mailbox)",
+        GraphErrorKind::NoMailbox => {
+            "there is no mailbox of this address in the tenant; check the account's mailbox (a distribution list is no mailbox)"
+        }
         GraphErrorKind::Forbidden if message.contains("[RAOP]") || message.contains("OData is disabled") => {
             "an application access policy of the tenant keeps this app out of this mailbox; add the mailbox to the policy's group (it takes up to two hours to work)"
         }
         GraphErrorKind::Forbidden => {
             "the app has no right on this mailbox. Azure portal, App registrations, your app, API permissions: Mail.ReadWrite (or Mail.Read) of type Application with admin consent; then `postroom credential authorize ID`. If Exchange RBAC limits the app, check that the mailbox is in its scope"
         }
-        GraphErrorKind::Unauthorized => "Microsoft refuses the access token, also a new one; run `postroom credential authorize ID` and check that the scope belongs to this Graph",
+        GraphErrorKind::Unauthorized => {
+            "Microsoft refuses the access token, also a new one; run `postroom credential authorize ID` and check that the scope belongs to this Graph"
+        }
         GraphErrorKind::NotFound => "it is not there (any more)",
         GraphErrorKind::Reset => "Microsoft has forgotten how far this folder was read; it is walked anew",
         GraphErrorKind::Corrupt => "Exchange cannot read this item",
@@ -231,8 +256,16 @@ pub(super) fn sentence(call: &str, status: u16, code: &str, message: &str) -> St
         _ => "Microsoft refused the request",
     };
     let said = cut(message.lines().next().unwrap_or_default(), 200);
-    let code = if code.is_empty() { String::new() } else { format!(", {code}") };
-    let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+    let code = if code.is_empty() {
+        String::new()
+    } else {
+        format!(", {code}")
+    };
+    let said = if said.is_empty() {
+        String::new()
+    } else {
+        format!(": {said}")
+    };
     format!("{call}: {advice} (HTTP {status}{code}{said})")
 }
 
@@ -266,11 +299,25 @@ mod tests {
         assert_eq!(verdict(404, "ErrorItemNotFound", false, None), Verdict::Final);
         assert_eq!(verdict(500, "ErrorCorruptData", false, None), Verdict::Final);
         assert_eq!(verdict(500, "", true, None), Verdict::Again(None));
-        for (status, code) in [(410, ""), (400, "SYNCSTATENOTFOUND"), (404, "ResyncRequired"), (400, "syncStateInvalid")] {
-            assert!(matches!(final_kind(status, code), GraphErrorKind::Reset), "{status} {code}");
+        for (status, code) in [
+            (410, ""),
+            (400, "SYNCSTATENOTFOUND"),
+            (404, "ResyncRequired"),
+            (400, "syncStateInvalid"),
+        ] {
+            assert!(
+                matches!(final_kind(status, code), GraphErrorKind::Reset),
+                "{status} {code}"
+            );
         }
-        assert!(matches!(final_kind(404, "MailboxNotEnabledForRESTAPI"), GraphErrorKind::NoMailbox));
+        assert!(matches!(
+            final_kind(404, "MailboxNotEnabledForRESTAPI"),
+            GraphErrorKind::NoMailbox
+        ));
         assert!(matches!(final_kind(404, "ErrorItemNotFound"), GraphErrorKind::NotFound));
-        assert!(matches!(final_kind(400, "ErrorInvalidIdMalformed"), GraphErrorKind::Refused));
+        assert!(matches!(
+            final_kind(400, "ErrorInvalidIdMalformed"),
+            GraphErrorKind::Refused
+        ));
     }
 }

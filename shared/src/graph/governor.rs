@@ -130,10 +130,15 @@ mod tests {
         for _ in 0..REQUESTS_PER_WINDOW {
             assert!(governor.enter(Duration::ZERO).await.is_ok());
         }
-        let Err(until) = governor.enter(Duration::from_secs(5)).await else { panic!("over the limit") };
+        let Err(until) = governor.enter(Duration::from_secs(5)).await else {
+            panic!("over the limit")
+        };
         assert!(between(clock.now(), until) >= Duration::from_secs(590));
         let again = Governor::new(clock.clone(), governor.spent());
-        assert!(again.enter(Duration::ZERO).await.is_err(), "what was spent is remembered");
+        assert!(
+            again.enter(Duration::ZERO).await.is_err(),
+            "what was spent is remembered"
+        );
         clock.advance(Duration::from_secs(611));
         assert!(again.enter(Duration::ZERO).await.is_ok());
     }
@@ -144,8 +149,14 @@ mod tests {
         let governor = Governor::new(clock.clone(), BTreeMap::new());
         governor.hold(Duration::from_secs(30));
         governor.hold(Duration::from_secs(2));
-        let Err(until) = governor.enter(Duration::from_secs(29)).await else { panic!("held") };
-        assert_eq!(between(clock.now(), until), Duration::from_secs(30), "the later end counts");
+        let Err(until) = governor.enter(Duration::from_secs(29)).await else {
+            panic!("held")
+        };
+        assert_eq!(
+            between(clock.now(), until),
+            Duration::from_secs(30),
+            "the later end counts"
+        );
         let until = governor.hold(Duration::from_secs(1_000_000_000));
         assert_eq!(between(clock.now(), until), LONGEST_HOLD);
     }

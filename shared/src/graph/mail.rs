@@ -76,7 +76,8 @@ impl GraphClient {
     /// A folder by id or well-known name.
     pub async fn folder(&self, id: &str) -> Result<FolderInfo, GraphError> {
         let mut url = self.url(&["mailFolders", id]);
-        url.query_pairs_mut().append_pair("$select", "id,displayName,parentFolderId,childFolderCount");
+        url.query_pairs_mut()
+            .append_pair("$select", "id,displayName,parentFolderId,childFolderCount");
         let answer = self.json(&Call::get(Kind::Folder, url)).await?;
         folder_info(&answer.value).ok_or_else(|| unreadable("a folder"))
     }
@@ -94,7 +95,9 @@ impl GraphClient {
             Some(id) => self.url(&["mailFolders", id, "childFolders"]),
             None => self.url(&["mailFolders"]),
         };
-        url.query_pairs_mut().append_pair("$top", "100").append_pair("includeHiddenFolders", "true");
+        url.query_pairs_mut()
+            .append_pair("$top", "100")
+            .append_pair("includeHiddenFolders", "true");
         let mut found = Vec::new();
         let mut seen = std::collections::HashSet::new();
         loop {
@@ -204,7 +207,8 @@ impl GraphClient {
     /// The attachments of a message, without their content.
     pub(super) async fn attachments(&self, id: &ImmutableId) -> Result<Vec<Value>, GraphError> {
         let mut url = self.url(&["messages", &id.0, "attachments"]);
-        url.query_pairs_mut().append_pair("$select", "id,name,contentType,size,isInline");
+        url.query_pairs_mut()
+            .append_pair("$select", "id,name,contentType,size,isInline");
         let answer = self.json(&Call::get(Kind::Mime, url)).await?;
         Ok(entries(&answer.value)?.to_vec())
     }
@@ -248,15 +252,25 @@ impl GraphClient {
 }
 
 fn unreadable(what: &str) -> GraphError {
-    GraphError::new(GraphErrorKind::Unavailable, format!("Graph answered {what} that cannot be read"))
+    GraphError::new(
+        GraphErrorKind::Unavailable,
+        format!("Graph answered {what} that cannot be read"),
+    )
 }
 
 fn looping() -> GraphError {
-    GraphError::new(GraphErrorKind::Unavailable, "Graph's list of folders leads back to itself")
+    GraphError::new(
+        GraphErrorKind::Unavailable,
+        "Graph's list of folders leads back to itself",
+    )
 }
 
 fn entries(value: &Value) -> Result<&[Value], GraphError> {
-    value.get("value").and_then(Value::as_array).map(Vec::as_slice).ok_or_else(|| unreadable("a page without entries"))
+    value
+        .get("value")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .ok_or_else(|| unreadable("a page without entries"))
 }
 
 fn text(value: &Value, name: &str) -> Option<String> {
@@ -267,7 +281,10 @@ fn folder_info(value: &Value) -> Option<FolderInfo> {
     Some(FolderInfo {
         id: text(value, "id")?,
         name: text(value, "displayName").unwrap_or_default(),
-        children: value.get("childFolderCount").and_then(Value::as_u64).unwrap_or_default(),
+        children: value
+            .get("childFolderCount")
+            .and_then(Value::as_u64)
+            .unwrap_or_default(),
         search: text(value, "@odata.type").is_some_and(|kind| kind.to_ascii_lowercase().contains("searchfolder")),
     })
 }
@@ -285,10 +302,14 @@ fn envelope(value: &Value) -> Envelope {
     let from = value.pointer("/from/emailAddress");
     Envelope {
         subject: text(value, "subject").map(|subject| cut(&subject, 500)),
-        from: from.and_then(|from| text(from, "address")).map(|address| cut(&address, 320)),
+        from: from
+            .and_then(|from| text(from, "address"))
+            .map(|address| cut(&address, 320)),
         from_name: from.and_then(|from| text(from, "name")).map(|name| cut(&name, 200)),
         received: text(value, "receivedDateTime").and_then(|at| at.parse().ok()),
-        internet_message_id: text(value, "internetMessageId").map(|id| cut(&crate::content::normalise_message_id(&id), 998)),
+        internet_message_id: text(value, "internetMessageId")
+            .and_then(|id| crate::content::normalise_message_id(&id))
+            .map(|id| cut(&id, 998)),
         draft: value.get("isDraft").and_then(Value::as_bool).unwrap_or_default(),
         meeting: text(value, "@odata.type").is_some_and(|kind| kind.to_ascii_lowercase().contains("eventmessage")),
         folder: text(value, "parentFolderId"),

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
-use mail_builder::{MessageBuilder, headers::{address::Address, raw::Raw}};
+use mail_builder::{
+    MessageBuilder,
+    headers::{address::Address, raw::Raw},
+};
 use serde_json::Value;
 
 use crate::message::ImmutableId;
@@ -23,7 +26,13 @@ impl GraphClient {
         let mut parts = Vec::new();
         let mut room = RECONSTRUCTED_BYTES;
         for attachment in self.attachments(id).await? {
-            let text = |name: &str| attachment.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let text = |name: &str| {
+                attachment
+                    .get(name)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned()
+            };
             let (name, kind) = (text("name"), text("@odata.type"));
             let size = attachment.get("size").and_then(Value::as_u64).unwrap_or_default();
             if kind.to_ascii_lowercase().ends_with("referenceattachment") {
@@ -31,7 +40,9 @@ impl GraphClient {
                 continue;
             }
             if size > room {
-                notes.push(format!("attachment `{name}` of {size} bytes is left out: too large for a reconstruction"));
+                notes.push(format!(
+                    "attachment `{name}` of {size} bytes is left out: too large for a reconstruction"
+                ));
                 continue;
             }
             match self.attachment_bytes(id, &text("id"), room).await {
@@ -44,7 +55,9 @@ impl GraphClient {
                     };
                     parts.push((content_type, name, bytes));
                 }
-                Err(error) if error.stops_the_run() || matches!(error.kind, GraphErrorKind::Unavailable) => return Err(error),
+                Err(error) if error.stops_the_run() || matches!(error.kind, GraphErrorKind::Unavailable) => {
+                    return Err(error);
+                }
                 Err(error) => notes.push(format!("attachment `{name}` could not be read: {error}")),
             }
         }
@@ -54,7 +67,12 @@ impl GraphClient {
     async fn attachment_bytes(&self, id: &ImmutableId, attachment: &str, room: u64) -> Result<Vec<u8>, GraphError> {
         let mut stream = self.attachment(id, attachment).await?;
         let mut bytes = Vec::new();
-        while let Some(chunk) = stream.bytes.try_next().await.map_err(|error| GraphError::from(&error))? {
+        while let Some(chunk) = stream
+            .bytes
+            .try_next()
+            .await
+            .map_err(|error| GraphError::from(&error))?
+        {
             if (bytes.len() + chunk.len()) as u64 > room {
                 return Err(GraphError::new(GraphErrorKind::Corrupt, "it is larger than announced"));
             }
@@ -65,7 +83,12 @@ impl GraphClient {
 }
 
 fn address(value: &Value) -> Option<Address<'static>> {
-    let text = |name: &str| value.pointer(&format!("/emailAddress/{name}")).and_then(Value::as_str).map(str::to_owned);
+    let text = |name: &str| {
+        value
+            .pointer(&format!("/emailAddress/{name}"))
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
     Some(Address::new_address(text("name"), text("address")?))
 }
 
@@ -75,20 +98,33 @@ fn addresses(message: &Value, name: &str) -> Option<Address<'static>> {
 }
 
 fn build(message: &Value, parts: Vec<(String, String, Vec<u8>)>) -> Bytes {
-    let text = |pointer: &str| message.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |pointer: &str| {
+        message
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let mut builder = MessageBuilder::new().subject(text("/subject"));
     if let Some(from) = message.get("from").and_then(address) {
         builder = builder.from(from);
     }
-    for (name, header) in [("toRecipients", "To"), ("ccRecipients", "Cc"), ("bccRecipients", "Bcc"), ("replyTo", "Reply-To")] {
+    for (name, header) in [
+        ("toRecipients", "To"),
+        ("ccRecipients", "Cc"),
+        ("bccRecipients", "Bcc"),
+        ("replyTo", "Reply-To"),
+    ] {
         if let Some(list) = addresses(message, name) {
             builder = builder.header(header, list);
         }
     }
-    let sent = text("/sentDateTime").parse::<jiff::Timestamp>().or_else(|_| text("/receivedDateTime").parse());
+    let sent = text("/sentDateTime")
+        .parse::<jiff::Timestamp>()
+        .or_else(|_| text("/receivedDateTime").parse());
     builder = builder.date(sent.map(jiff::Timestamp::as_second).unwrap_or_default());
     let id = crate::content::normalise_message_id(&text("/internetMessageId"));
-    builder = builder.message_id(if id.is_empty() { "unknown@invalid".to_owned() } else { id });
+    builder = builder.message_id(id.unwrap_or_else(|| "unknown@invalid".to_owned()));
     builder = builder.header("X-Postroom-Fidelity", Raw::new("reconstructed"));
     builder = match text("/body/contentType").eq_ignore_ascii_case("html") {
         true => builder.html_body(text("/body/content")),

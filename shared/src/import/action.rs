@@ -43,7 +43,13 @@ pub(super) enum Destination {
 ///
 /// A move looks where the mail is first: the page of this run said it (`seen_here`), or it is asked. Afterwards the
 /// answer says where the mail is; if it was lost, the next try looks.
-pub(super) async fn act(client: &GraphClient, mut action: PendingAction, destination: &Destination, seen_here: bool, now: Timestamp) -> Acted {
+pub(super) async fn act(
+    client: &GraphClient,
+    mut action: PendingAction,
+    destination: &Destination,
+    seen_here: bool,
+    now: Timestamp,
+) -> Acted {
     let wanted = AfterImport::parse(&action.wanted).unwrap_or(AfterImport::Nothing);
     let result = match (&wanted, destination) {
         (AfterImport::Nothing, _) => Ok(true),
@@ -62,19 +68,31 @@ pub(super) async fn act(client: &GraphClient, mut action: PendingAction, destina
         Ok(false) => Acted::Gone,
         Err(error) => match error.kind {
             GraphErrorKind::NotFound => Acted::Gone,
-            GraphErrorKind::Throttled { .. } | GraphErrorKind::Token(_) | GraphErrorKind::Unauthorized | GraphErrorKind::NoMailbox => Acted::Stop(error),
+            GraphErrorKind::Throttled { .. }
+            | GraphErrorKind::Token(_)
+            | GraphErrorKind::Unauthorized
+            | GraphErrorKind::NoMailbox => Acted::Stop(error),
             _ => {
                 action.attempts += 1;
                 action.next_try = later(now, action.attempts);
                 action.problem = Some(error.what);
-                if action.attempts >= TRIES { Acted::Failed(action) } else { Acted::Again(action) }
+                if action.attempts >= TRIES {
+                    Acted::Failed(action)
+                } else {
+                    Acted::Again(action)
+                }
             }
         },
     }
 }
 
 /// `false`: the mail is nowhere.
-async fn relocate(client: &GraphClient, action: &PendingAction, folder: &str, seen_here: bool) -> Result<bool, GraphError> {
+async fn relocate(
+    client: &GraphClient,
+    action: &PendingAction,
+    folder: &str,
+    seen_here: bool,
+) -> Result<bool, GraphError> {
     if !seen_here {
         match client.look(&action.immutable_id).await? {
             None => return Ok(false),

@@ -37,12 +37,30 @@ impl Importer {
                 return Ok(steps);
             }
         };
-        steps.push(step("credential", Ok(format!("`{}`, {}", credential.id, credential.grant_type))));
-        match self.tokens.access_token(credential.id.as_str(), TokenNeed::Usable).await {
+        steps.push(step(
+            "credential",
+            Ok(format!("`{}`, {}", credential.id, credential.grant_type)),
+        ));
+        match self
+            .tokens
+            .access_token(credential.id.as_str(), TokenNeed::Usable)
+            .await
+        {
             Ok(info) => {
-                let rights = if info.roles.is_empty() { info.scopes.join(" ") } else { info.roles.join(" ") };
-                let rights = if rights.is_empty() { "no permissions in the token (Exchange RBAC for Applications may still grant some)".into() } else { rights };
-                steps.push(step("access token", Ok(format!("{rights}; until {:.0}", info.expires_at))));
+                let rights = if info.roles.is_empty() {
+                    info.scopes.join(" ")
+                } else {
+                    info.roles.join(" ")
+                };
+                let rights = if rights.is_empty() {
+                    "no permissions in the token (Exchange RBAC for Applications may still grant some)".into()
+                } else {
+                    rights
+                };
+                steps.push(step(
+                    "access token",
+                    Ok(format!("{rights}; until {:.0}", info.expires_at)),
+                ));
             }
             Err(error) => {
                 steps.push(step("access token", Err(error.to_string())));
@@ -62,7 +80,10 @@ impl Importer {
             let what = format!("folder {name}");
             match open::named(&client, name).await {
                 Ok(folder) => match client.first_page(&folder.id, 1).await {
-                    Ok(_) => steps.push(step(&what, Ok(format!("`{}` can be read, {} subfolders", folder.name, folder.children)))),
+                    Ok(_) => steps.push(step(
+                        &what,
+                        Ok(format!("`{}` can be read, {} subfolders", folder.name, folder.children)),
+                    )),
                     Err(error) => steps.push(step(&what, Err(with_id(&error)))),
                 },
                 Err(error) => steps.push(step(&what, Err(error.to_string()))),
@@ -70,7 +91,12 @@ impl Importer {
         }
         if let crate::account::AfterImport::Move(folder) = &row.account.after_import {
             let found = open::named(&client, folder).await;
-            steps.push(step(&format!("folder {folder} to move to"), found.map(|found| format!("`{}`", found.name)).map_err(|error| error.to_string())));
+            steps.push(step(
+                &format!("folder {folder} to move to"),
+                found
+                    .map(|found| format!("`{}`", found.name))
+                    .map_err(|error| error.to_string()),
+            ));
         }
         Ok(steps)
     }

@@ -74,10 +74,19 @@ impl Committer {
     }
 
     /// Writes the batch, renews the lease (or lets it go) and saves what was spent; all or nothing.
-    pub(super) async fn commit(&mut self, batch: Batch, spent: &BTreeMap<i64, u32>, release: bool) -> Result<(), CommitError> {
+    pub(super) async fn commit(
+        &mut self,
+        batch: Batch,
+        spent: &BTreeMap<i64, u32>,
+        release: bool,
+    ) -> Result<(), CommitError> {
         self.number += 1;
         let id = format!("{}#{}#{}", self.run, self.lease.fence, self.number);
-        let until = if release { jiff::Timestamp::UNIX_EPOCH } else { plus(self.ports.clock.now(), LEASE_FOR) };
+        let until = if release {
+            jiff::Timestamp::UNIX_EPOCH
+        } else {
+            plus(self.ports.clock.now(), LEASE_FOR)
+        };
         let writes = self.writes(batch, &id, spent, until);
         for attempt in 0..CONFLICT_TRIES {
             let result = self.ports.store.transact(writes.clone()).await;
@@ -134,14 +143,21 @@ impl Committer {
     }
 
     async fn went_through(&self, id: &str) -> Result<bool, RecordError> {
-        let Some(item) = self.ports.store.get(&self.account).await? else { return Ok(false) };
+        let Some(item) = self.ports.store.get(&self.account).await? else {
+            return Ok(false);
+        };
         Ok(attribute::<String>(&item, "commit")?.as_deref() == Some(id))
     }
 }
 
 /// The length of a write's attributes as JSON: close enough to bound a transaction.
 pub(super) fn weight(write: &Write) -> usize {
-    let of = |attributes: &Attributes| attributes.values().map(|value| Value::to_string(value).len()).sum::<usize>();
+    let of = |attributes: &Attributes| {
+        attributes
+            .values()
+            .map(|value| Value::to_string(value).len())
+            .sum::<usize>()
+    };
     match &write.change {
         Change::Put(attributes) => of(attributes),
         Change::Update { set, .. } => of(set),

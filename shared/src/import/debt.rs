@@ -73,7 +73,13 @@ pub async fn admin(ports: &Ports, account: &str, key: &MessageKey, verb: Verb) -
     })
 }
 
-async fn apply(ports: &Ports, messages: &Messages, row: &AccountRow, debt: &Debt, verb: Verb) -> Result<Debt, RecordError> {
+async fn apply(
+    ports: &Ports,
+    messages: &Messages,
+    row: &AccountRow,
+    debt: &Debt,
+    verb: Verb,
+) -> Result<Debt, RecordError> {
     let now = ports.clock.now();
     let account = row.account.id.as_str();
     let mut after = debt.clone();
@@ -112,7 +118,11 @@ async fn apply(ports: &Ports, messages: &Messages, row: &AccountRow, debt: &Debt
     if let Some(mut message) = messages.get(&row.mailbox, &debt.key).await? {
         let before = message.disposition;
         message.disposition = disposition;
-        message.reason = Some(if verb == Verb::Dismiss { DISMISSED.into() } else { debt.reason.clone() });
+        message.reason = Some(if verb == Verb::Dismiss {
+            DISMISSED.into()
+        } else {
+            debt.reason.clone()
+        });
         message.tell(now, line);
         writes.extend(Messages::writes(&row.mailbox, &message, Some(before)));
     }

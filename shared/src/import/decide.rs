@@ -129,13 +129,22 @@ impl Judge<'_> {
     }
 
     /// It was asked where the mail is that a page said had left.
-    pub(super) fn looked(&self, candidate: Candidate, seen: Option<Envelope>, start: Option<Timestamp>, folders: &[(String, String)]) -> Result<Candidate, Decision> {
+    pub(super) fn looked(
+        &self,
+        candidate: Candidate,
+        seen: Option<Envelope>,
+        start: Option<Timestamp>,
+        folders: &[(String, String)],
+    ) -> Result<Candidate, Decision> {
         let Some(envelope) = seen else {
             return Err(self.gone(candidate, "it left the mailbox before it was seen"));
         };
         let ours = folders.iter().find(|(id, _)| envelope.folder.as_deref() == Some(id));
         let Some((id, name)) = ours else {
-            return Err(self.gone(candidate, "it left its folder before it was seen; where it is now is not imported"));
+            return Err(self.gone(
+                candidate,
+                "it left its folder before it was seen; where it is now is not imported",
+            ));
         };
         let old = start.is_some_and(|start| envelope.received.is_some_and(|received| received < start));
         let candidate = Candidate {
@@ -177,7 +186,10 @@ impl Judge<'_> {
         } = copy;
         message.tell(
             self.now,
-            format!("imported: {} bytes, {} attachments, archived as {}", archived.size, archived.attachments, archived.path),
+            format!(
+                "imported: {} bytes, {} attachments, archived as {}",
+                archived.size, archived.attachments, archived.path
+            ),
         );
         for note in notes {
             message.tell(self.now, note);
@@ -230,7 +242,9 @@ impl Judge<'_> {
 
     /// The third strike: the bytes are kept, nothing was parsed, an admin decides.
     fn set_aside_raw(&self, candidate: Candidate, copy: Copy) -> Decision {
-        let reason = format!("it stopped the process {STRIKES} times while it was read; its bytes are kept, nothing of it was parsed");
+        let reason = format!(
+            "it stopped the process {STRIKES} times while it was read; its bytes are kept, nothing of it was parsed"
+        );
         let debt = self.debt(&candidate, reason.clone(), STRIKES, None);
         let mut decision = self.plain(candidate, Disposition::Quarantined, reason);
         decision.message.fidelity = Some(copy.fidelity);
@@ -254,7 +268,11 @@ impl Judge<'_> {
         let aside = attempts >= tries;
         let next = (!aside).then(|| next_try(self.now, attempts));
         let debt = self.debt(&candidate, reason.clone(), attempts, next);
-        let disposition = if aside { Disposition::Quarantined } else { Disposition::Owed };
+        let disposition = if aside {
+            Disposition::Quarantined
+        } else {
+            Disposition::Owed
+        };
         let mut decision = self.plain(candidate, disposition, reason);
         decision.debt = Some(debt);
         decision
@@ -270,7 +288,11 @@ impl Judge<'_> {
             next_try,
             quarantined: next_try.is_none(),
             folder: candidate.folder.clone(),
-            envelope: candidate.record.as_ref().filter(|_| candidate.left).map_or_else(|| candidate.envelope.clone(), |record| record.envelope.clone()),
+            envelope: candidate
+                .record
+                .as_ref()
+                .filter(|_| candidate.left)
+                .map_or_else(|| candidate.envelope.clone(), |record| record.envelope.clone()),
             since: old.map_or(self.now, |debt| debt.since),
             raw_only: false,
         }

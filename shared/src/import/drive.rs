@@ -1,6 +1,10 @@
 //! The loop of a run: reads pages ahead, fetches, commits, sends events, acts. One task; nothing is spawned.
 
-use std::{collections::{BTreeMap, HashMap}, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use jiff::Timestamp;
@@ -13,7 +17,12 @@ use crate::{
     graph::{GraphError, IN_FLIGHT},
     message::Envelope,
     ports::PageMark,
-    records::{RecordError, debts::{Debts, PendingAction}, json, messages::Messages},
+    records::{
+        RecordError,
+        debts::{Debts, PendingAction},
+        json,
+        messages::Messages,
+    },
     time::between,
 };
 
@@ -78,7 +87,12 @@ pub(super) struct Drive<'e> {
 }
 
 impl<'e> Drive<'e> {
-    pub(super) fn new(scene: Arc<Scene>, folders: BTreeMap<String, FolderProgress>, options: RunOptions, end: &'e mut End) -> Self {
+    pub(super) fn new(
+        scene: Arc<Scene>,
+        folders: BTreeMap<String, FolderProgress>,
+        options: RunOptions,
+        end: &'e mut End,
+    ) -> Self {
         let row = &scene.row;
         let mut work = Work::new(folders.values(), row.in_flight.clone());
         // What was learnt while opening goes with the first commit.
@@ -88,8 +102,14 @@ impl<'e> Drive<'e> {
             next_sequence: row.next_sequence,
             sent_saved: row.sent_sequence,
             keys: folders.keys().cloned().collect(),
-            folders: folders.values().map(|folder| (folder.id.clone(), folder.name.clone())).collect(),
-            readers: folders.into_iter().map(|(key, at)| Some(Box::new(Reader::new(key, at)))).collect(),
+            folders: folders
+                .values()
+                .map(|folder| (folder.id.clone(), folder.name.clone()))
+                .collect(),
+            readers: folders
+                .into_iter()
+                .map(|(key, at)| Some(Box::new(Reader::new(key, at))))
+                .collect(),
             destinations: HashMap::new(),
             tasks: FuturesUnordered::new(),
             reading: 0,
@@ -133,7 +153,12 @@ impl<'e> Drive<'e> {
 
     fn stop(&mut self, stop: Stop) {
         // The first reason counts; a silent one overrides, because then nothing may be written.
-        if self.end.stop.as_ref().is_none_or(|before| stop.silent && !before.silent) {
+        if self
+            .end
+            .stop
+            .as_ref()
+            .is_none_or(|before| stop.silent && !before.silent)
+        {
             if let Some(problem) = &stop.problem {
                 warn!(next = ?stop.next, problem = problem.what, request_id = problem.request_id, "the run stops");
             }
@@ -167,8 +192,16 @@ impl<'e> Drive<'e> {
         if self.reading > 0 || waiting >= READ_AHEAD {
             return;
         }
-        let Some(at) = self.readers.iter().position(|reader| reader.as_ref().is_some_and(|reader| !reader.done)) else { return };
-        let Some(mut reader) = self.readers[at].take() else { return };
+        let Some(at) = self
+            .readers
+            .iter()
+            .position(|reader| reader.as_ref().is_some_and(|reader| !reader.done))
+        else {
+            return;
+        };
+        let Some(mut reader) = self.readers[at].take() else {
+            return;
+        };
         let scene = Arc::clone(&self.scene);
         self.reading += 1;
         self.tasks.push(
@@ -191,7 +224,9 @@ impl<'e> Drive<'e> {
 
     fn begin_fetching(&mut self) {
         while self.fetching < IN_FLIGHT {
-            let Some(candidate) = self.work.admitted.pop_front() else { return };
+            let Some(candidate) = self.work.admitted.pop_front() else {
+                return;
+            };
             self.fetching += 1;
             let scene = Arc::clone(&self.scene);
             if candidate.left {
@@ -226,20 +261,25 @@ impl<'e> Drive<'e> {
 
     fn begin_acting(&mut self) {
         while self.acting < IN_FLIGHT && self.actions_begun < ACTIONS_OF_A_RUN {
-            let Some((action, _)) = self.work.action_queue.front() else { return };
+            let Some((action, _)) = self.work.action_queue.front() else {
+                return;
+            };
             let destination = match self.destinations.get(&action.wanted) {
                 Some(Some(destination)) => Arc::clone(destination),
                 Some(None) => return,
                 None => return self.begin_destination(action.wanted.clone()),
             };
-            let Some((action, seen_here)) = self.work.action_queue.pop_front() else { return };
+            let Some((action, seen_here)) = self.work.action_queue.pop_front() else {
+                return;
+            };
             self.acting += 1;
             self.actions_begun += 1;
             let scene = Arc::clone(&self.scene);
             self.tasks.push(
                 async move {
                     let before = action.clone();
-                    let acted = action::act(&scene.client, action, &destination, seen_here, scene.ports.clock.now()).await;
+                    let acted =
+                        action::act(&scene.client, action, &destination, seen_here, scene.ports.clock.now()).await;
                     Done::Acted(Box::new(before), Box::new(acted))
                 }
                 .boxed(),
@@ -277,7 +317,8 @@ impl<'e> Drive<'e> {
         self.sending = true;
         let (first, events) = self.outbox.next();
         let (ports, account) = (self.scene.ports.clone(), self.scene.row.account.id.to_string());
-        self.tasks.push(outbox::send(ports, account, first, events).map(Done::Sent).boxed());
+        self.tasks
+            .push(outbox::send(ports, account, first, events).map(Done::Sent).boxed());
     }
 
     fn begin_committing(&mut self) {
@@ -291,14 +332,27 @@ impl<'e> Drive<'e> {
         let stale = between(self.now(), committer.lease.until) + RENEW_AFTER < LEASE_FOR;
         // A page of known messages alone, or what was learnt while opening, waits for the end of the run: an idle run
         // writes once.
-        let worth = if self.stopping() || self.everything_read() { !self.work.ready.is_empty() || !self.work.action_results.is_empty() } else { self.work.has_something_to_write() };
+        let worth = if self.stopping() || self.everything_read() {
+            !self.work.ready.is_empty() || !self.work.action_results.is_empty()
+        } else {
+            self.work.has_something_to_write()
+        };
         if !(self.work.is_full() || admit || stale || (quiet && worth)) {
             return;
         }
-        let Some(mut committer) = self.end.committer.take() else { return };
+        let Some(mut committer) = self.end.committer.take() else {
+            return;
+        };
         let scene = Arc::clone(&self.scene);
         let judge = judge(&scene);
-        let (mut batch, group) = self.work.assemble(&judge, scene.row.start_epoch, self.next_sequence, self.outbox.sent, admit, &self.keys);
+        let (mut batch, group) = self.work.assemble(
+            &judge,
+            scene.row.start_epoch,
+            self.next_sequence,
+            self.outbox.sent,
+            admit,
+            &self.keys,
+        );
         if self.outbox.sent != self.sent_saved {
             batch.set.insert("sent_sequence".into(), self.outbox.sent.into());
         }
@@ -313,11 +367,16 @@ impl<'e> Drive<'e> {
     }
 
     fn everything_read(&self) -> bool {
-        self.readers.iter().all(|reader| reader.as_ref().is_some_and(|reader| reader.done))
+        self.readers
+            .iter()
+            .all(|reader| reader.as_ref().is_some_and(|reader| reader.done))
     }
 
     fn tick(&mut self) {
-        let until_deadline = self.options.deadline.map_or(RENEW_AFTER, |deadline| between(self.now(), deadline));
+        let until_deadline = self
+            .options
+            .deadline
+            .map_or(RENEW_AFTER, |deadline| between(self.now(), deadline));
         let wait = RENEW_AFTER.min(until_deadline).max(Duration::from_millis(10));
         let clock = Arc::clone(&self.scene.ports.clock);
         self.tasks.push(
@@ -471,9 +530,18 @@ impl<'e> Drive<'e> {
         let mut after: Option<PageMark> = None;
         while scene.row.owed > 0 {
             let page = debts.page(&account, 100, after).await?;
-            let due: Vec<_> = page.records.into_iter().filter(|debt| debt.next_try.is_some_and(|at| at <= now)).collect();
+            let due: Vec<_> = page
+                .records
+                .into_iter()
+                .filter(|debt| debt.next_try.is_some_and(|at| at <= now))
+                .collect();
             let keys: Vec<_> = due.iter().map(|debt| debt.key.clone()).collect();
-            let mut records: HashMap<_, _> = messages.known(&scene.mailbox, &keys).await?.into_iter().map(|message| (message.key.clone(), message)).collect();
+            let mut records: HashMap<_, _> = messages
+                .known(&scene.mailbox, &keys)
+                .await?
+                .into_iter()
+                .map(|message| (message.key.clone(), message))
+                .collect();
             for debt in due {
                 taken += 1;
                 self.work.wait_debt(Candidate {
@@ -500,7 +568,11 @@ impl<'e> Drive<'e> {
         let mut after: Option<PageMark> = None;
         while scene.row.actions > 0 {
             let page = debts.actions(&account, 100, after).await?;
-            let due = page.records.into_iter().filter(|action| action.next_try <= now).map(|action| (action, false));
+            let due = page
+                .records
+                .into_iter()
+                .filter(|action| action.next_try <= now)
+                .map(|action| (action, false));
             self.work.action_queue.extend(due);
             match page.next {
                 Some(mark) if self.work.action_queue.len() < LEFTOVERS => after = Some(mark),
@@ -518,14 +590,22 @@ impl<'e> Drive<'e> {
         let progress: &Progress = &self.options.progress;
         progress.imported.store(self.work.tally.imported, Relaxed);
         progress.known.store(self.work.tally.known, Relaxed);
-        progress.queued.store((self.work.queue.len() + self.work.admitted.len()) as u64, Relaxed);
-        progress.bytes.store(self.scene.client.counts().bytes.load(Relaxed), Relaxed);
+        progress
+            .queued
+            .store((self.work.queue.len() + self.work.admitted.len()) as u64, Relaxed);
+        progress
+            .bytes
+            .store(self.scene.client.counts().bytes.load(Relaxed), Relaxed);
     }
 
     /// Hands over to the end of the run.
     fn finish(mut self) {
         let stopped = self.stopping();
-        let failed = self.readers.iter().flatten().any(|reader| reader.at.problem.is_some() && reader.at.listing.is_none());
+        let failed = self
+            .readers
+            .iter()
+            .flatten()
+            .any(|reader| reader.at.problem.is_some() && reader.at.listing.is_none());
         if failed && !stopped {
             self.end.report.state = AccountState::NeedsAdmin;
         }
@@ -543,7 +623,14 @@ impl<'e> Drive<'e> {
         }
         let scene = Arc::clone(&self.scene);
         let judge = judge(&scene);
-        let (mut batch, _) = self.work.assemble(&judge, scene.row.start_epoch, self.next_sequence, self.outbox.sent, false, &self.keys);
+        let (mut batch, _) = self.work.assemble(
+            &judge,
+            scene.row.start_epoch,
+            self.next_sequence,
+            self.outbox.sent,
+            false,
+            &self.keys,
+        );
         if self.outbox.sent != self.sent_saved {
             batch.set.insert("sent_sequence".into(), json(&self.outbox.sent));
         }

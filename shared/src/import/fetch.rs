@@ -76,7 +76,12 @@ impl From<ArchiveError> for Early {
 }
 
 /// Fetches one message. An error of the archive concerns the whole run; everything else only this message.
-pub async fn fetch(client: &GraphClient, archive: &Archive, clock: &dyn Clock, target: &Target<'_>) -> Result<Fetched, ArchiveError> {
+pub async fn fetch(
+    client: &GraphClient,
+    archive: &Archive,
+    clock: &dyn Clock,
+    target: &Target<'_>,
+) -> Result<Fetched, ArchiveError> {
     let mut incomplete: Option<Copy> = None;
     let mut failed = None;
     for number in 0..TRIES {
@@ -128,18 +133,29 @@ async fn once(client: &GraphClient, archive: &Archive, attempt: &Attempt, target
     {
         let reason = format!("{} of {length} bytes came", sink.size);
         sink.abort().await;
-        return Err(Early::Broken(HttpError::Broken { host: "Graph".into(), reason }));
+        return Err(Early::Broken(HttpError::Broken {
+            host: "Graph".into(),
+            reason,
+        }));
     }
     if sink.size == 0 {
         sink.abort().await;
-        return Err(Early::Broken(HttpError::Broken { host: "Graph".into(), reason: "an empty mail came".into() }));
+        return Err(Early::Broken(HttpError::Broken {
+            host: "Graph".into(),
+            reason: "an empty mail came".into(),
+        }));
     }
     drop(stream);
     Ok(sink.finish(Fidelity::Mime, Vec::new()).await?)
 }
 
 /// The next best: MIME of our own making, labelled so.
-async fn reconstruct(client: &GraphClient, archive: &Archive, target: &Target<'_>, cause: GraphError) -> Result<Fetched, ArchiveError> {
+async fn reconstruct(
+    client: &GraphClient,
+    archive: &Archive,
+    target: &Target<'_>,
+    cause: GraphError,
+) -> Result<Fetched, ArchiveError> {
     let (mime, mut notes) = match client.reconstruct(target.id).await {
         Ok(made) => made,
         Err(error) if matches!(error.kind, GraphErrorKind::NotFound) => return Ok(Fetched::Gone),
@@ -149,14 +165,19 @@ async fn reconstruct(client: &GraphClient, archive: &Archive, target: &Target<'_
             return Ok(Fetched::Failed(GraphError { what, ..cause }));
         }
     };
-    notes.insert(0, "put together from its JSON and attachments, because Exchange could not make MIME of it".into());
+    notes.insert(
+        0,
+        "put together from its JSON and attachments, because Exchange could not make MIME of it".into(),
+    );
     let attempt = Archive::attempt(target.account, target.key, target.fence, target.counter + TRIES);
     let mut sink = Sink::new(archive, &attempt, target.raw_only);
     if let Err(error) = sink.take(&mime).await {
         sink.abort().await;
         return Err(error);
     }
-    Ok(Fetched::Archived(Box::new(sink.finish(Fidelity::Reconstructed, notes).await?)))
+    Ok(Fetched::Archived(Box::new(
+        sink.finish(Fidelity::Reconstructed, notes).await?,
+    )))
 }
 
 /// Where one mail's bytes go while they stream by.
@@ -198,7 +219,15 @@ impl<'a> Sink<'a> {
                 let names: Vec<_> = self.pieces.iter().map(|piece| name_of(splitter, piece)).collect();
                 let pieces = std::mem::take(&mut self.pieces);
                 for (piece, name) in pieces.into_iter().zip(names) {
-                    Self::write(self.archive, self.attempt, &mut self.open, &mut self.attachments, piece, name).await?;
+                    Self::write(
+                        self.archive,
+                        self.attempt,
+                        &mut self.open,
+                        &mut self.attachments,
+                        piece,
+                        name,
+                    )
+                    .await?;
                 }
             }
         }
@@ -249,13 +278,26 @@ impl<'a> Sink<'a> {
             let message = splitter.finish(&mut pieces);
             for piece in pieces {
                 let name = match &piece {
-                    Piece::AttachmentStart { index } => message.attachments.get(*index as usize).map(|attachment| attachment.file_name.clone()),
+                    Piece::AttachmentStart { index } => message
+                        .attachments
+                        .get(*index as usize)
+                        .map(|attachment| attachment.file_name.clone()),
                     _ => None,
                 };
-                Self::write(self.archive, self.attempt, &mut self.open, &mut self.attachments, piece, name).await?;
+                Self::write(
+                    self.archive,
+                    self.attempt,
+                    &mut self.open,
+                    &mut self.attachments,
+                    piece,
+                    name,
+                )
+                .await?;
             }
             let json = serde_json::to_vec_pretty(&message).unwrap_or_default();
-            self.archive.put(self.attempt, "message.json", Bytes::from(json)).await?;
+            self.archive
+                .put(self.attempt, "message.json", Bytes::from(json))
+                .await?;
             parsed = Some(message);
         }
         self.raw.finish().await?;
@@ -283,7 +325,9 @@ impl<'a> Sink<'a> {
 
 fn name_of(splitter: &Splitter, piece: &Piece) -> Option<String> {
     match piece {
-        Piece::AttachmentStart { index } => splitter.attachment(*index).map(|attachment| attachment.file_name.clone()),
+        Piece::AttachmentStart { index } => splitter
+            .attachment(*index)
+            .map(|attachment| attachment.file_name.clone()),
         _ => None,
     }
 }
@@ -291,8 +335,10 @@ fn name_of(splitter: &Splitter, piece: &Piece) -> Option<String> {
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

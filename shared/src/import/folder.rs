@@ -117,8 +117,14 @@ mod tests {
         folder.walk_anew();
         assert_eq!(folder.walk, Walk::First);
         folder.complete("delta".into(), Timestamp::UNIX_EPOCH);
-        assert_eq!((folder.walk, folder.walked_at), (Walk::Following, Some(Timestamp::UNIX_EPOCH)));
+        assert_eq!(
+            (folder.walk, folder.walked_at),
+            (Walk::Following, Some(Timestamp::UNIX_EPOCH))
+        );
         folder.walk_anew();
-        assert_eq!((folder.walk, folder.link.as_deref(), folder.epoch), (Walk::Again, None, 2));
+        assert_eq!(
+            (folder.walk, folder.link.as_deref(), folder.epoch),
+            (Walk::Again, None, 2)
+        );
     }
 }

@@ -65,13 +65,23 @@ pub(super) async fn acquire(ports: &Ports, account: &str, run: &str) -> Result<T
     let own = Accounts::key(account);
     let on_own = Condition::equals("lease_on", json(&own));
     let free = |ports: &Ports| lease_is_free(ports.clock.now());
-    match ports.store.update(take(&own, ports, run, free(ports)).when(on_own.clone())).await {
+    match ports
+        .store
+        .update(take(&own, ports, run, free(ports)).when(on_own.clone()))
+        .await
+    {
         Ok(Some(item)) => taken(&item, &item),
         Ok(None) => Err(missing(account)),
         Err(StoreError::ConditionFailed { current: None, .. }) => Err(missing(account)),
-        Err(StoreError::ConditionFailed { current: Some(item), .. }) => {
+        Err(StoreError::ConditionFailed {
+            current: Some(item), ..
+        }) => {
             let lease_on: Key = attribute(&item, "lease_on")?.ok_or_else(|| missing(account))?;
-            if lease_on == own { follow(ports, account, run, *item).await } else { shared(ports, account, run, lease_on).await }
+            if lease_on == own {
+                follow(ports, account, run, *item).await
+            } else {
+                shared(ports, account, run, lease_on).await
+            }
         }
         Err(StoreError::Conflict) => match ports.store.get(&own).await? {
             Some(item) => follow(ports, account, run, item).await,
@@ -82,10 +92,16 @@ pub(super) async fn acquire(ports: &Ports, account: &str, run: &str) -> Result<T
 }
 
 async fn shared(ports: &Ports, account: &str, run: &str, lease_on: Key) -> Result<Tried, RecordError> {
-    let item = match ports.store.update(take(&lease_on, ports, run, lease_is_free(ports.clock.now()))).await {
+    let item = match ports
+        .store
+        .update(take(&lease_on, ports, run, lease_is_free(ports.clock.now())))
+        .await
+    {
         Ok(Some(item)) => item,
         Ok(None) => return Ok(Tried::Busy),
-        Err(StoreError::ConditionFailed { current: Some(item), .. }) => return follow(ports, account, run, *item).await,
+        Err(StoreError::ConditionFailed {
+            current: Some(item), ..
+        }) => return follow(ports, account, run, *item).await,
         Err(StoreError::ConditionFailed { current: None, .. } | StoreError::Conflict) => return Ok(Tried::Busy),
         Err(error) => return Err(error.into()),
     };

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::{
     account::{FolderName, digest},
     graph::{FolderInfo, GraphClient, GraphError, GraphErrorKind},
-    records::{RecordError, accounts::{AccountRow, Accounts}},
+    records::{
+        RecordError,
+        accounts::{AccountRow, Accounts},
+    },
 };
 
 use super::folder::FolderProgress;
@@ -65,7 +68,10 @@ pub(super) async fn open(
             )));
         }
         let progress = match row.folders.get(&key) {
-            Some(known) => FolderProgress { name: path, ..known.clone() },
+            Some(known) => FolderProgress {
+                name: path,
+                ..known.clone()
+            },
             None => FolderProgress::new(folder.id, path),
         };
         open.insert(key, progress);
@@ -84,10 +90,12 @@ pub(super) async fn named(client: &GraphClient, name: &FolderName) -> Result<Fol
             .folder(known)
             .await
             .map_err(|error| not_there(error, format!("this mailbox has no folder `{known}`"))),
-        FolderName::Id(id) => client
-            .folder(id)
-            .await
-            .map_err(|error| not_there(error, "there is no folder of this id in the mailbox; give its path or well-known name instead".into())),
+        FolderName::Id(id) => client.folder(id).await.map_err(|error| {
+            not_there(
+                error,
+                "there is no folder of this id in the mailbox; give its path or well-known name instead".into(),
+            )
+        }),
         FolderName::Path(parts) => by_path(client, parts).await,
     }
 }
@@ -105,16 +113,26 @@ async fn by_path(client: &GraphClient, parts: &[String]) -> Result<FolderInfo, O
         match children.iter().find(|folder| folder.name.to_lowercase() == known) {
             Some(folder) => here = Some(folder.clone()),
             None => {
-                let at = if depth == 0 { "the mailbox".to_owned() } else { format!("`{}`", parts[..depth].join("/")) };
+                let at = if depth == 0 {
+                    "the mailbox".to_owned()
+                } else {
+                    format!("`{}`", parts[..depth].join("/"))
+                };
                 let names: Vec<_> = children.iter().map(|folder| folder.name.as_str()).take(20).collect();
-                return Err(OpenError::Account(format!("there is no folder `{part}` in {at}; there are: {}", names.join(", "))));
+                return Err(OpenError::Account(format!(
+                    "there is no folder `{part}` in {at}; there are: {}",
+                    names.join(", ")
+                )));
             }
         }
     }
     here.ok_or_else(|| OpenError::Account("a folder without a name".into()))
 }
 
-async fn with_subfolders(client: &GraphClient, roots: Vec<(FolderInfo, String)>) -> Result<Vec<(FolderInfo, String)>, OpenError> {
+async fn with_subfolders(
+    client: &GraphClient,
+    roots: Vec<(FolderInfo, String)>,
+) -> Result<Vec<(FolderInfo, String)>, OpenError> {
     let mut queue: VecDeque<_> = roots.into();
     let mut found = Vec::new();
     let mut seen = std::collections::HashSet::new();

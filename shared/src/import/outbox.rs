@@ -46,7 +46,10 @@ impl Outbox {
     /// An event was recorded.
     pub(super) fn add(&mut self, sequence: u64, event: Event) {
         self.recorded = self.recorded.max(sequence);
-        let follows = self.waiting.back().map_or(sequence == self.sent + 1, |(last, _)| sequence == last + 1);
+        let follows = self
+            .waiting
+            .back()
+            .map_or(sequence == self.sent + 1, |(last, _)| sequence == last + 1);
         if follows && self.waiting.len() < KEPT {
             self.waiting.push_back((sequence, event));
         }
@@ -59,7 +62,12 @@ impl Outbox {
 
     /// The next batch, as far as it is in memory.
     pub(super) fn next(&self) -> (u64, Vec<Event>) {
-        let events = self.waiting.iter().take(BATCH).map(|(_, event)| event.clone()).collect();
+        let events = self
+            .waiting
+            .iter()
+            .take(BATCH)
+            .map(|(_, event)| event.clone())
+            .collect();
         (self.sent + 1, events)
     }
 
@@ -76,7 +84,9 @@ impl Outbox {
 /// Sends the events from `first` on: those given, or those in the store if none are.
 pub(super) async fn send(ports: Ports, account: String, first: u64, events: Vec<Event>) -> Result<Sent, RecordError> {
     let events = if events.is_empty() {
-        Events::new(Arc::clone(&ports.store)).from(&account, first, BATCH).await?
+        Events::new(Arc::clone(&ports.store))
+            .from(&account, first, BATCH)
+            .await?
     } else {
         events
     };

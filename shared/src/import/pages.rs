@@ -111,7 +111,10 @@ pub(super) fn before_partition(account: &str, epoch: i64) -> String {
 impl Reader {
     pub(super) fn new(key: String, mut at: FolderProgress) -> Self {
         if at.link.is_some() && at.query != DELTA_QUERY {
-            info!(folder = at.name, "the delta query has changed; the folder is walked anew");
+            info!(
+                folder = at.name,
+                "the delta query has changed; the folder is walked anew"
+            );
             at.walk_anew();
         }
         Self {
@@ -165,13 +168,24 @@ impl Reader {
     fn trouble(&mut self, error: GraphError, page: &mut Page) -> Result<(), PageError> {
         let GraphError { kind, status, .. } = &error;
         match kind {
-            GraphErrorKind::Reset => self.reset(page, "Microsoft has forgotten how far it was read", error.request_id.clone()),
+            GraphErrorKind::Reset => self.reset(
+                page,
+                "Microsoft has forgotten how far it was read",
+                error.request_id.clone(),
+            ),
             GraphErrorKind::NotFound => {
-                self.problem(page, "the folder is not there any more; it was deleted or moved. Change the folders of the account".into(), error.request_id);
+                self.problem(
+                    page,
+                    "the folder is not there any more; it was deleted or moved. Change the folders of the account"
+                        .into(),
+                    error.request_id,
+                );
                 self.done = true;
             }
             // One corrupt item makes a whole page fail: smaller and smaller pages leave it alone (P45).
-            GraphErrorKind::Unavailable | GraphErrorKind::Corrupt if self.listing.is_none() && matches!(status, Some(500 | 504)) => {
+            GraphErrorKind::Unavailable | GraphErrorKind::Corrupt
+                if self.listing.is_none() && matches!(status, Some(500 | 504)) =>
+            {
                 if self.size > 1 {
                     self.size /= 2;
                 } else {
@@ -202,9 +216,17 @@ impl Reader {
         self.at.walk_anew();
         self.links.clear();
         self.last_ids = None;
-        info!(folder = self.at.name, why, resets = self.at.resets, "the folder is walked anew");
+        info!(
+            folder = self.at.name,
+            why,
+            resets = self.at.resets,
+            "the folder is walked anew"
+        );
         if self.at.resets >= RESETS_IN_A_ROW {
-            let what = format!("{why}, {} times in a row without one complete walk; it is fed by listing. If it stays so, ask Microsoft's support", self.at.resets);
+            let what = format!(
+                "{why}, {} times in a row without one complete walk; it is fed by listing. If it stays so, ask Microsoft's support",
+                self.at.resets
+            );
             self.feed_by_listing(page, what, request_id);
         } else if self.resets_here > 1 {
             self.done = true;
@@ -223,13 +245,21 @@ impl Reader {
             }
             PageLink::Next(link) => {
                 self.empty = if mail.changes.is_empty() { self.empty + 1 } else { 0 };
-                self.same = if !mail.changes.is_empty() && self.last_ids == Some(ids) { self.same + 1 } else { 0 };
+                self.same = if !mail.changes.is_empty() && self.last_ids == Some(ids) {
+                    self.same + 1
+                } else {
+                    0
+                };
                 self.last_ids = Some(ids);
                 let again = !self.links.insert(hash(&link));
                 if again || self.same >= SAME_PAGES || self.empty >= EMPTY_PAGES {
                     if self.listing.is_some() {
                         self.done = true;
-                        self.problem(page, "Microsoft's listing leads back to itself; what it showed is imported".into(), None);
+                        self.problem(
+                            page,
+                            "Microsoft's listing leads back to itself; what it showed is imported".into(),
+                            None,
+                        );
                     } else {
                         self.reset(page, "Microsoft's pages lead back to themselves", None);
                     }
@@ -247,10 +277,17 @@ impl Reader {
     }
 
     async fn classify(&mut self, context: &Context<'_>, mail: &MailPage, page: &mut Page) -> Result<(), PageError> {
-        let keys: Vec<MessageKey> = mail.changes.iter().map(|change| MessageKey::of(context.mailbox, change.id())).collect();
+        let keys: Vec<MessageKey> = mail
+            .changes
+            .iter()
+            .map(|change| MessageKey::of(context.mailbox, change.id()))
+            .collect();
         let messages = Messages::new(Arc::clone(&context.store));
         let known = messages.known(context.mailbox, &keys).await?;
-        let mut known: std::collections::HashMap<MessageKey, Message> = known.into_iter().map(|message| (message.key.clone(), message)).collect();
+        let mut known: std::collections::HashMap<MessageKey, Message> = known
+            .into_iter()
+            .map(|message| (message.key.clone(), message))
+            .collect();
         for (change, key) in mail.changes.iter().zip(keys) {
             let record = known.remove(&key);
             let (envelope, left) = match change {
@@ -279,7 +316,14 @@ impl Reader {
 
     /// What the first walk shows from before the start is counted, not recorded; its fingerprint tells later that it
     /// was there already, and is not new here (P35, P46).
-    async fn is_from_before(&mut self, context: &Context<'_>, change: &Change, envelope: &Envelope, left: bool, page: &mut Page) -> Result<bool, RecordError> {
+    async fn is_from_before(
+        &mut self,
+        context: &Context<'_>,
+        change: &Change,
+        envelope: &Envelope,
+        left: bool,
+        page: &mut Page,
+    ) -> Result<bool, RecordError> {
         let Some(start) = context.start else { return Ok(false) };
         let old = envelope.received.is_some_and(|received| received < start);
         if !old && !left {

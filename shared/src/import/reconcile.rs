@@ -29,10 +29,15 @@ pub async fn orphans(ports: &Ports, archive: &Archive, row: &AccountRow) -> Resu
     let mut by_message: HashMap<MessageKey, Vec<(String, String)>> = HashMap::new();
     for object in archive.objects(&row.account.id).await? {
         let parts: Vec<&str> = object.splitn(4, '/').collect();
-        let [_, key, attempt, _] = parts.as_slice() else { continue };
+        let [_, key, attempt, _] = parts.as_slice() else {
+            continue;
+        };
         let fence = attempt.split('-').next().and_then(|fence| fence.parse::<i64>().ok());
         if fence.is_some_and(|fence| fence < row.fence) {
-            by_message.entry(MessageKey((*key).to_owned())).or_default().push(((*attempt).to_owned(), object.clone()));
+            by_message
+                .entry(MessageKey((*key).to_owned()))
+                .or_default()
+                .push(((*attempt).to_owned(), object.clone()));
         }
     }
     let messages = Messages::new(Arc::clone(&ports.store));

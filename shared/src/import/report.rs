@@ -106,7 +106,14 @@ impl RunReport {
     /// Whether it did or found anything worth a row.
     pub fn is_idle(&self) -> bool {
         self.outcome == Outcome::Done
-            && self.imported + self.filtered + self.quarantined + self.gone + self.before_start + self.acted + self.delivered == 0
+            && self.imported
+                + self.filtered
+                + self.quarantined
+                + self.gone
+                + self.before_start
+                + self.acted
+                + self.delivered
+                == 0
             && self.problems.is_empty()
     }
 
@@ -161,9 +168,5 @@ impl Progress {
 
     pub(super) fn set_phase(&self, phase: impl Into<String>) {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase.into();
-    }
-
-    pub(super) fn count(counter: &AtomicU64, by: u64) {
-        counter.fetch_add(by, Ordering::Relaxed);
     }
 }

@@ -27,7 +27,9 @@ pub(super) fn look_again(record: &Message, now: Option<&Envelope>) -> bool {
         Disposition::Imported | Disposition::Owed | Disposition::Quarantined => false,
         // It is back: restored from Deleted Items, or moved here after all.
         Disposition::Gone => now.is_some(),
-        Disposition::Filtered => record.reason.as_deref() != Some(DISMISSED) && now.is_some_and(|now| keeps_out(now).is_none()),
+        Disposition::Filtered => {
+            record.reason.as_deref() != Some(DISMISSED) && now.is_some_and(|now| keeps_out(now).is_none())
+        }
     }
 }
 
@@ -37,11 +39,29 @@ mod tests {
 
     #[test]
     fn drafts_and_chats_stay_out_and_meetings_come_in() {
-        assert!(keeps_out(&Envelope { draft: true, ..Envelope::default() }).is_some());
-        let chat = Envelope { subject: Some("IM".into()), ..Envelope::default() };
+        assert!(
+            keeps_out(&Envelope {
+                draft: true,
+                ..Envelope::default()
+            })
+            .is_some()
+        );
+        let chat = Envelope {
+            subject: Some("IM".into()),
+            ..Envelope::default()
+        };
         assert!(keeps_out(&chat).is_some());
-        let mail = Envelope { internet_message_id: Some("a@b".into()), ..chat };
+        let mail = Envelope {
+            internet_message_id: Some("a@b".into()),
+            ..chat
+        };
         assert!(keeps_out(&mail).is_none(), "a mail whose subject happens to be IM");
-        assert!(keeps_out(&Envelope { meeting: true, ..Envelope::default() }).is_none());
+        assert!(
+            keeps_out(&Envelope {
+                meeting: true,
+                ..Envelope::default()
+            })
+            .is_none()
+        );
     }
 }

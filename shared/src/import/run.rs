@@ -16,7 +16,13 @@ use crate::{
     error::{AccountState, Next},
     graph::{AccessTokens, Counts, Governor, GraphClient, GraphError, GraphSettings},
     ports::{Ports, Tokens},
-    records::{RecordError, accounts::{AccountRow, Accounts, FOLDER_PREFIX, StartAt}, credentials::Credentials, json, runs::Runs},
+    records::{
+        RecordError,
+        accounts::{AccountRow, Accounts, FOLDER_PREFIX, StartAt},
+        credentials::Credentials,
+        json,
+        runs::Runs,
+    },
     time::between,
 };
 
@@ -193,14 +199,27 @@ impl Importer {
             }
             governor.hold(wait);
         }
-        let credential = match Credentials::new(Arc::clone(&self.ports.store)).get(row.account.credential.as_str()).await {
+        let credential = match Credentials::new(Arc::clone(&self.ports.store))
+            .get(row.account.credential.as_str())
+            .await
+        {
             Ok(row) => row.credential,
             Err(error) => {
-                end.stop = Some(Stop::plain(Next::FixAccount, format!("{error}; apply another credential with `postroom credential apply ID {account}`"), false));
+                end.stop = Some(Stop::plain(
+                    Next::FixAccount,
+                    format!("{error}; apply another credential with `postroom credential apply ID {account}`"),
+                    false,
+                ));
                 return Ok(self.end(end, &row, &governor, &counts).await);
             }
         };
-        let client = self.client(&row, &credential, Arc::clone(&governor), Arc::clone(&counts), options.patience);
+        let client = self.client(
+            &row,
+            &credential,
+            Arc::clone(&governor),
+            Arc::clone(&counts),
+            options.patience,
+        );
         options.progress.set_phase("opening the folders");
         let opened = self.open(&client, &row, &credential, &mut end.batch).await;
         let (folders, start) = match opened {
@@ -231,10 +250,24 @@ impl Importer {
     }
 
     /// The Graph of an account's mailbox.
-    pub(super) fn client(&self, row: &AccountRow, credential: &Credential, governor: Arc<Governor>, counts: Arc<Counts>, patience: Duration) -> GraphClient {
+    pub(super) fn client(
+        &self,
+        row: &AccountRow,
+        credential: &Credential,
+        governor: Arc<Governor>,
+        counts: Arc<Counts>,
+        patience: Duration,
+    ) -> GraphClient {
         let tokens = {
             let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            let new = || Arc::new(AccessTokens::new(Arc::clone(&self.tokens), Arc::clone(&self.ports.vault), Arc::clone(&self.ports.clock), credential.id.as_str()));
+            let new = || {
+                Arc::new(AccessTokens::new(
+                    Arc::clone(&self.tokens),
+                    Arc::clone(&self.ports.vault),
+                    Arc::clone(&self.ports.clock),
+                    credential.id.as_str(),
+                ))
+            };
             // A credential whose settings changed gets another token: what was held for the old ones is forgotten.
             let key = format!("{}#{}", credential.id, crate::oauth::settings_digest(credential));
             Arc::clone(held.entry(key).or_insert_with(new))
@@ -252,7 +285,13 @@ impl Importer {
     }
 
     /// The folders to read and the start they are read from; what was learnt on the way goes with the first commit.
-    async fn open(&self, client: &GraphClient, row: &AccountRow, credential: &Credential, batch: &mut Batch) -> Result<(BTreeMap<String, FolderProgress>, Option<Timestamp>), OpenError> {
+    async fn open(
+        &self,
+        client: &GraphClient,
+        row: &AccountRow,
+        credential: &Credential,
+        batch: &mut Batch,
+    ) -> Result<(BTreeMap<String, FolderProgress>, Option<Timestamp>), OpenError> {
         let now = self.ports.clock.now();
         let start = match row.start_at.or_else(|| row.account.start.instant()) {
             Some(start) => start,
@@ -267,7 +306,10 @@ impl Importer {
             Some(at) => !row.account.subfolders || between(at, now) < FOLDERS_AFTER,
         };
         // A folder that is gone is looked for again under its name.
-        let missing = row.folders.values().any(|folder| folder.problem.is_some() && folder.listing.is_none());
+        let missing = row
+            .folders
+            .values()
+            .any(|folder| folder.problem.is_some() && folder.listing.is_none());
         let mut folders = if fresh && !row.folders.is_empty() && !missing {
             row.folders.clone()
         } else {
@@ -281,7 +323,9 @@ impl Importer {
                 }
             }
             for key in row.folders.keys().filter(|key| !folders.contains_key(*key)) {
-                batch.set.insert(format!("{FOLDER_PREFIX}{key}"), serde_json::Value::Null);
+                batch
+                    .set
+                    .insert(format!("{FOLDER_PREFIX}{key}"), serde_json::Value::Null);
             }
             folders
         };
@@ -295,7 +339,15 @@ impl Importer {
         Ok((folders, start))
     }
 
-    fn report(&self, account: &str, run: &str, options: &RunOptions, started_at: Timestamp, outcome: Outcome, state: AccountState) -> RunReport {
+    fn report(
+        &self,
+        account: &str,
+        run: &str,
+        options: &RunOptions,
+        started_at: Timestamp,
+        outcome: Outcome,
+        state: AccountState,
+    ) -> RunReport {
         RunReport {
             run: run.to_owned(),
             account: account.to_owned(),

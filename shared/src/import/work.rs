@@ -7,7 +7,13 @@ use serde_json::Value;
 use crate::{
     message::{ActionRecord, Disposition, Event, MessageKey},
     ports::{Key, Write},
-    records::{accounts::FOLDER_PREFIX, attributes, debts::{Debts, PendingAction}, json, messages::Messages},
+    records::{
+        accounts::FOLDER_PREFIX,
+        attributes,
+        debts::{Debts, PendingAction},
+        json,
+        messages::Messages,
+    },
 };
 
 use super::{
@@ -97,7 +103,10 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn new<'a>(folders: impl Iterator<Item = &'a FolderProgress>, left_in_flight: BTreeMap<String, u32>) -> Self {
+    pub(super) fn new<'a>(
+        folders: impl Iterator<Item = &'a FolderProgress>,
+        left_in_flight: BTreeMap<String, u32>,
+    ) -> Self {
         let before: Vec<_> = folders.map(|folder| (folder.before, folder.fingerprints)).collect();
         Self {
             marker: left_in_flight.clone(),
@@ -109,7 +118,14 @@ impl Work {
     }
 
     /// Takes in a page of folder `at`, whose reading stands at `after` behind it.
-    pub(super) fn take_page(&mut self, at: usize, page: Page, after: &FolderProgress, folder: (&str, &str), judge: &Judge<'_>) {
+    pub(super) fn take_page(
+        &mut self,
+        at: usize,
+        page: Page,
+        after: &FolderProgress,
+        folder: (&str, &str),
+        judge: &Judge<'_>,
+    ) {
         self.page_number += 1;
         self.tally.known += page.known;
         self.tally.before_start += page.before.len() as u64;
@@ -117,7 +133,10 @@ impl Work {
         let mut left = 0;
         for found in page.found {
             left += 1;
-            self.settles.entry(found.key.clone()).or_default().push((at, self.page_number));
+            self.settles
+                .entry(found.key.clone())
+                .or_default()
+                .push((at, self.page_number));
             // The same message again, in this folder or another of ours: one message, which settles both pages.
             if !self.open.insert(found.key.clone()) {
                 continue;
@@ -150,7 +169,11 @@ impl Work {
 
     /// A candidate waits for its turn.
     pub(super) fn wait(&mut self, candidate: Candidate) {
-        if candidate.strikes > 1 { self.suspects.push_back(candidate) } else { self.queue.push_back(candidate) }
+        if candidate.strikes > 1 {
+            self.suspects.push_back(candidate)
+        } else {
+            self.queue.push_back(candidate)
+        }
     }
 
     /// A debt waits for its turn, unless the message is in our hands already.
@@ -166,16 +189,25 @@ impl Work {
         if !self.admitted.is_empty() {
             return false;
         }
-        if self.suspects.is_empty() { !self.queue.is_empty() && self.open_marker() < ADMITTED } else { in_flight == 0 }
+        if self.suspects.is_empty() {
+            !self.queue.is_empty() && self.open_marker() < ADMITTED
+        } else {
+            in_flight == 0
+        }
     }
 
     fn open_marker(&self) -> usize {
-        self.marker.keys().filter(|key| !self.suspected.contains_key(*key)).count()
+        self.marker
+            .keys()
+            .filter(|key| !self.suspected.contains_key(*key))
+            .count()
     }
 
     /// Whether a page could be moved past, although nothing else is to be written.
     fn has_settled_page(&self) -> bool {
-        self.pages.iter().any(|pages| pages.front().is_some_and(|page| page.left == 0))
+        self.pages
+            .iter()
+            .any(|pages| pages.front().is_some_and(|page| page.left == 0))
     }
 
     /// Whether anything at all is to be written.
@@ -188,13 +220,16 @@ impl Work {
         self.ready.len() >= GROUP || self.action_results.len() >= GROUP
     }
 
-    /// Whether nothing waits for anything.
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.suspects.is_empty() && self.admitted.is_empty() && !self.has_something_to_write() && self.action_queue.is_empty()
-    }
-
     /// Puts together the next commit. `admit`: more messages may be admitted with it.
-    pub(super) fn assemble(&mut self, judge: &Judge<'_>, start_epoch: i64, next_sequence: u64, sent: u64, admit: bool, keys: &[String]) -> (Batch, Group) {
+    pub(super) fn assemble(
+        &mut self,
+        judge: &Judge<'_>,
+        start_epoch: i64,
+        next_sequence: u64,
+        sent: u64,
+        admit: bool,
+        keys: &[String],
+    ) -> (Batch, Group) {
         let mut batch = Batch::default();
         let mut group = Group {
             next_sequence,
@@ -231,7 +266,10 @@ impl Work {
 
     fn take_actions(&mut self, judge: &Judge<'_>, batch: &mut Batch) {
         let account = judge.account.id.as_str();
-        let results = self.action_results.drain(..self.action_results.len().min(GROUP)).collect::<Vec<_>>();
+        let results = self
+            .action_results
+            .drain(..self.action_results.len().min(GROUP))
+            .collect::<Vec<_>>();
         for ActionResult { action, acted } in results {
             let (state, action) = match acted {
                 Acted::Done => ("done", action),
@@ -254,12 +292,21 @@ impl Work {
                 note: action.problem,
             };
             batch.writes.push(Debts::clear_action(account, &action.key));
-            batch.writes.push(Messages::note_action(judge.mailbox, &action.key, &note));
+            batch
+                .writes
+                .push(Messages::note_action(judge.mailbox, &action.key, &note));
         }
     }
 
     /// Progress moves past every page all of whose messages are decided, in order.
-    fn move_past_pages(&mut self, judge: &Judge<'_>, start_epoch: i64, keys: &[String], batch: &mut Batch, group: &mut Group) {
+    fn move_past_pages(
+        &mut self,
+        judge: &Judge<'_>,
+        start_epoch: i64,
+        keys: &[String],
+        batch: &mut Batch,
+        group: &mut Group,
+    ) {
         let mut settled: HashMap<(usize, u64), usize> = HashMap::new();
         for decision in &group.decisions {
             for page in self.settles.get(&decision.message.key).into_iter().flatten() {
@@ -276,7 +323,9 @@ impl Work {
                     break;
                 }
                 if !page.before.is_empty() {
-                    batch.writes.push(fingerprints(judge, start_epoch, &keys[at], rows, &page.before));
+                    batch
+                        .writes
+                        .push(fingerprints(judge, start_epoch, &keys[at], rows, &page.before));
                     before += page.before.len() as u64;
                     rows += 1;
                 }
@@ -306,7 +355,8 @@ impl Work {
                 marker.insert(suspect.key.0.clone(), suspect.strikes);
                 group.admitted.push(suspect);
             } else {
-                let mut room = ADMITTED.saturating_sub(marker.keys().filter(|key| !self.suspected.contains_key(*key)).count());
+                let mut room =
+                    ADMITTED.saturating_sub(marker.keys().filter(|key| !self.suspected.contains_key(*key)).count());
                 while room > 0
                     && let Some(candidate) = self.queue.pop_front()
                 {
@@ -351,7 +401,11 @@ impl Work {
     /// The commit did not go through because `on_record` is there already: everything else waits for the next one.
     pub(super) fn put_back(&mut self, group: Group, on_record: &Key) -> bool {
         for candidate in group.admitted.into_iter().rev() {
-            if candidate.strikes > 1 { self.suspects.push_front(candidate) } else { self.queue.push_front(candidate) }
+            if candidate.strikes > 1 {
+                self.suspects.push_front(candidate)
+            } else {
+                self.queue.push_front(candidate)
+            }
         }
         let mut found = false;
         for decision in group.decisions {
@@ -384,7 +438,10 @@ impl Work {
 
 fn fingerprints(judge: &Judge<'_>, epoch: i64, folder: &str, number: u32, prints: &[u64]) -> Write {
     let prints: Vec<String> = prints.iter().map(|print| format!("{print:016x}")).collect();
-    let key = Key::new(before_partition(judge.account.id.as_str(), epoch), format!("{folder}#{number:08}"));
+    let key = Key::new(
+        before_partition(judge.account.id.as_str(), epoch),
+        format!("{folder}#{number:08}"),
+    );
     Write::put(key, attributes([("prints", json(&prints))]))
 }
 
@@ -405,7 +462,10 @@ fn count(decision: &Decision, batch: &mut Batch, tally: &mut Tally) {
     batch.count("owed", owed);
     batch.count("quarantined", quarantined);
     batch.count("actions", actions);
-    batch.count("recorded", i64::from(decision.message.disposition == Disposition::Imported));
+    batch.count(
+        "recorded",
+        i64::from(decision.message.disposition == Disposition::Imported),
+    );
     tally.owed_change += owed;
     tally.quarantined_change += quarantined;
     tally.actions_change += actions;

@@ -34,7 +34,10 @@ impl Default for ManualClock {
 impl ManualClock {
     /// A clock that stands at this moment.
     pub fn at(now: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(Standing { now, sleepers: Vec::new() })))
+        Self(Arc::new(Mutex::new(Standing {
+            now,
+            sleepers: Vec::new(),
+        })))
     }
 
     /// Moves the clock on and wakes whoever slept no longer than until then.
@@ -56,7 +59,12 @@ impl ManualClock {
         let mut standing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         standing.sleepers.retain(|(_, sleeper)| !sleeper.is_closed());
         let now = standing.now;
-        standing.sleepers.iter().map(|(end, _)| *end).min().and_then(|end| Duration::try_from(end.duration_since(now)).ok())
+        standing
+            .sleepers
+            .iter()
+            .map(|(end, _)| *end)
+            .min()
+            .and_then(|end| Duration::try_from(end.duration_since(now)).ok())
     }
 }
 
@@ -97,7 +105,10 @@ impl Default for PausedClock {
 impl PausedClock {
     /// A clock that shows this moment now.
     pub fn at(start: Timestamp) -> Self {
-        Self { start, made: Instant::now() }
+        Self {
+            start,
+            made: Instant::now(),
+        }
     }
 }
 

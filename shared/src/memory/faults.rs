@@ -33,7 +33,12 @@ impl<C: Copy + PartialEq, F: Copy> Faults<C, F> {
     /// Lets `skip` such calls pass first.
     pub fn arm_after(&self, call: impl Into<Option<C>>, fault: F, skip: usize, times: usize) {
         if times > 0 {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Armed { call: call.into(), fault, skip, times });
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Armed {
+                call: call.into(),
+                fault,
+                skip,
+                times,
+            });
         }
     }
 

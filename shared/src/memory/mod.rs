@@ -75,12 +75,18 @@ impl Memory {
 
     /// From now on [`Ports::dead`] says that this instance is dead.
     pub fn bury(&self, instance: &str) {
-        self.graves.lock().unwrap_or_else(PoisonError::into_inner).insert(instance.to_owned());
+        self.graves
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(instance.to_owned());
     }
 
     /// How many faults are still armed over all adapters: a test that ends with some has not tested what it meant to.
     pub fn armed(&self) -> usize {
-        self.store.faults().armed() + self.vault.faults().armed() + self.scheduler.faults().armed() + self.publisher.faults().armed()
+        self.store.faults().armed()
+            + self.vault.faults().armed()
+            + self.scheduler.faults().armed()
+            + self.publisher.faults().armed()
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use base64::Engine as _;
 use bytes::Bytes;
-use futures::TryStreamExt as _;
+use futures::{TryStreamExt as _, future::BoxFuture};
 use oauth2::{
     AuthType, ClientId, ClientSecret, EmptyExtraTokenFields, RequestTokenError, Scope, StandardRevocableToken,
     StandardTokenResponse, TokenResponse as _, TokenUrl,
@@ -46,11 +46,22 @@ pub(super) struct ErrorBody {
     pub(super) suberror: Option<String>,
 }
 
+impl std::fmt::Display for ErrorBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.error)
+    }
+}
+
 impl oauth2::ErrorResponse for ErrorBody {}
 
 type Answer = StandardTokenResponse<EmptyExtraTokenFields, BasicTokenType>;
-type Client =
-    oauth2::Client<ErrorBody, Answer, BasicTokenIntrospectionResponse, StandardRevocableToken, BasicRevocationErrorResponse>;
+type Client = oauth2::Client<
+    ErrorBody,
+    Answer,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+>;
 
 /// A token as it came.
 pub(super) struct Granted {
@@ -77,6 +88,22 @@ struct Seen {
     after: Option<Duration>,
 }
 
+/// Our [`Http`] port as the `oauth2` crate wants it.
+struct Wire {
+    http: Arc<dyn Http>,
+    now: jiff::Timestamp,
+    seen: Mutex<Seen>,
+}
+
+impl<'c> oauth2::AsyncHttpClient<'c> for Wire {
+    type Error = HttpError;
+    type Future = BoxFuture<'c, Result<http::Response<Vec<u8>>, HttpError>>;
+
+    fn call(&'c self, request: http::Request<Vec<u8>>) -> Self::Future {
+        Box::pin(call(&*self.http, request, &self.seen, self.now))
+    }
+}
+
 /// The client credentials grant (RFC 6749 section 4.4): one request, no retry.
 pub(super) async fn client_credentials(
     http: Arc<dyn Http>,
@@ -90,35 +117,39 @@ pub(super) async fn client_credentials(
         .set_client_secret(ClientSecret::new(secret.expose().to_owned()))
         .set_auth_type(AuthType::RequestBody)
         .set_token_uri(TokenUrl::from_url(token_url.clone()));
-    let seen = Arc::new(Mutex::new(Seen::default()));
-    let wire = {
-        let seen = Arc::clone(&seen);
-        let now = clock.now();
-        move |request: http::Request<Vec<u8>>| {
-            let (http, seen) = (Arc::clone(&http), Arc::clone(&seen));
-            async move { call(&*http, request, &seen, now).await }
-        }
+    let wire = Wire {
+        http,
+        now: clock.now(),
+        seen: Mutex::default(),
     };
     let request = client
         .exchange_client_credentials()
         .add_scopes(scope.split(' ').map(|scope| Scope::new(scope.to_owned())))
         .request_async(&wire);
     let result = timeout(TOKEN_DEADLINE, request).await.map_err(|_| {
-        TokenError::plain(TokenErrorKind::Transient { after: None }, "the login host did not answer within 10 seconds")
+        TokenError::plain(
+            TokenErrorKind::Transient { after: None },
+            "the login host did not answer within 10 seconds",
+        )
     })?;
-    let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let seen = wire.seen.lock().unwrap_or_else(PoisonError::into_inner);
     match result {
         Ok(answer) => granted(&answer),
         Err(RequestTokenError::ServerResponse(body)) => Err(TokenError::from_body(seen.status, seen.after, &body)),
         Err(RequestTokenError::Request(error)) => Err(TokenError::from_wire(&error)),
-        Err(RequestTokenError::Parse(..) | RequestTokenError::Other(_)) => Err(TokenError::from_status(seen.status, seen.after)),
+        Err(RequestTokenError::Parse(..) | RequestTokenError::Other(_)) => {
+            Err(TokenError::from_status(seen.status, seen.after))
+        }
     }
 }
 
 fn granted(answer: &Answer) -> Result<Granted, TokenError> {
     let token = answer.access_token().secret();
     if token.is_empty() {
-        return Err(TokenError::plain(TokenErrorKind::Unforeseen, "the login host answered an empty access token"));
+        return Err(TokenError::plain(
+            TokenErrorKind::Unforeseen,
+            "the login host answered an empty access token",
+        ));
     }
     // Without a lifetime the shortest that Entra ever gives (10 minutes, "Configurable token lifetimes") is assumed.
     let lifetime = answer.expires_in().unwrap_or(Duration::from_secs(600));

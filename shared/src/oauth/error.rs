@@ -68,23 +68,28 @@ impl TokenError {
         }
     }
 
-    pub(crate) fn from_wire(error: &HttpError) -> Self {
+    pub(super) fn from_wire(error: &HttpError) -> Self {
         Self::plain(
             TokenErrorKind::Transient { after: None },
             format!("the login host could not be reached: {error}"),
         )
     }
 
-    pub(crate) fn from_body(status: u16, after: Option<Duration>, body: &ErrorBody) -> Self {
+    pub(super) fn from_body(status: u16, after: Option<Duration>, body: &ErrorBody) -> Self {
         let codes = body.error_codes.clone();
         let kind = classify(status, after, &body.error, &codes);
-        let code = codes.first().map_or_else(|| body.error.clone(), |code| format!("AADSTS{code}"));
+        let code = codes
+            .first()
+            .map_or_else(|| body.error.clone(), |code| format!("AADSTS{code}"));
         let what = match aadsts::explain(&codes) {
             Some(text) => format!("{text} ({code})"),
             None => {
                 let said = crate::message::cut(first_line(&body.error_description), 300);
                 let said = if said.is_empty() { body.error.clone() } else { said };
-                format!("Microsoft refused to give a token: {said} (HTTP {status}, {})", body.error)
+                format!(
+                    "Microsoft refused to give a token: {said} (HTTP {status}, {})",
+                    body.error
+                )
             }
         };
         let trace = match (&body.trace_id, &body.correlation_id) {
@@ -95,10 +100,15 @@ impl TokenError {
                 correlation.as_deref().unwrap_or("-")
             )),
         };
-        Self { kind, what, codes, trace }
+        Self {
+            kind,
+            what,
+            codes,
+            trace,
+        }
     }
 
-    pub(crate) fn from_status(status: u16, after: Option<Duration>) -> Self {
+    pub(super) fn from_status(status: u16, after: Option<Duration>) -> Self {
         if status == 429 || status >= 500 {
             Self::plain(
                 TokenErrorKind::Transient { after },
@@ -107,7 +117,9 @@ impl TokenError {
         } else {
             Self::plain(
                 TokenErrorKind::Unforeseen,
-                format!("the login host answered HTTP {status} with something that is no OAuth answer; check the access token URL"),
+                format!(
+                    "the login host answered HTTP {status} with something that is no OAuth answer; check the access token URL"
+                ),
             )
         }
     }
@@ -135,7 +147,13 @@ impl From<RecordError> for TokenError {
 }
 
 fn first_line(text: &str) -> &str {
-    text.split(" Trace ID:").next().unwrap_or(text).lines().next().unwrap_or_default().trim()
+    text.split(" Trace ID:")
+        .next()
+        .unwrap_or(text)
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim()
 }
 
 /// HTTP status and `error` decide; a number only where it is a known exception.
@@ -180,15 +198,28 @@ mod tests {
         assert_eq!(next(400, "invalid_scope", 70011), Next::FixCredential);
         assert_eq!(next(400, "invalid_grant", 70008), Next::Reauthorize);
         assert_eq!(next(400, "something_new", 1), Next::Fail);
-        assert!(matches!(next(503, "invalid_client", 7_000_215), Next::Retry { .. }), "a busy server is no verdict");
-        assert!(matches!(next(400, "invalid_grant", 50196), Next::Retry { after: Some(_) }));
-        assert!(matches!(TokenError::from_status(429, Some(Duration::from_secs(60))).next(), Next::Retry { after: Some(_) }));
+        assert!(
+            matches!(next(503, "invalid_client", 7_000_215), Next::Retry { .. }),
+            "a busy server is no verdict"
+        );
+        assert!(matches!(
+            next(400, "invalid_grant", 50196),
+            Next::Retry { after: Some(_) }
+        ));
+        assert!(matches!(
+            TokenError::from_status(429, Some(Duration::from_secs(60))).next(),
+            Next::Retry { after: Some(_) }
+        ));
     }
 
     #[test]
     fn the_text_is_for_people_and_keeps_the_trace() {
         let error = TokenError::from_body(401, None, &body("invalid_client", 7_000_222));
-        assert!(error.what.contains("expired") && error.what.contains("AADSTS7000222"), "{}", error.what);
+        assert!(
+            error.what.contains("expired") && error.what.contains("AADSTS7000222"),
+            "{}",
+            error.what
+        );
         assert_eq!(error.trace.as_deref(), Some("trace id t, correlation id c"));
         let unknown = TokenError::from_body(400, None, &body("something_new", 123));
         assert!(!unknown.what.contains("Trace ID"), "{}", unknown.what);

@@ -91,7 +91,10 @@ impl TokenService {
                 // The lease was lost meanwhile: what stands on record now is somebody's newer token, or nothing.
                 let row = self.credentials.get(id).await?;
                 self.on_record(&row, &TokenNeed::Usable).ok_or_else(|| {
-                    TokenError::plain(TokenErrorKind::Transient { after: None }, "the credential was changed while a token was asked for")
+                    TokenError::plain(
+                        TokenErrorKind::Transient { after: None },
+                        "the credential was changed while a token was asked for",
+                    )
                 })
             }
             Err(error) => {
@@ -124,13 +127,19 @@ impl TokenService {
         .await?;
         let mut expected = vault.version(&credential.access_token).await?;
         let version = loop {
-            match vault.put(&credential.access_token, &granted.token, expected.as_ref()).await {
+            match vault
+                .put(&credential.access_token, &granted.token, expected.as_ref())
+                .await
+            {
                 Ok(version) => break version,
                 Err(VaultError::Conflict { .. }) => {
                     // An access token is not a chain like a refresh token: the newest to arrive may win.
                     let current = vault.version(&credential.access_token).await?;
                     if current == expected {
-                        return Err(TokenError::plain(TokenErrorKind::Storage, "the vault refuses a new version of the access token"));
+                        return Err(TokenError::plain(
+                            TokenErrorKind::Storage,
+                            "the vault refuses a new version of the access token",
+                        ));
                     }
                     expected = current;
                 }
@@ -142,7 +151,11 @@ impl TokenService {
             expires_at: plus(obtained_at, granted.lifetime),
             obtained_at,
             roles: granted.claims.roles,
-            scopes: granted.claims.scp.map(|scp| scp.split(' ').map(str::to_owned).collect()).unwrap_or_default(),
+            scopes: granted
+                .claims
+                .scp
+                .map(|scp| scp.split(' ').map(str::to_owned).collect())
+                .unwrap_or_default(),
             tenant: granted.claims.tid,
             settings: settings_digest(credential),
         })
@@ -154,7 +167,11 @@ impl TokenService {
         let deadline = plus(ports.clock.now(), WAIT);
         loop {
             let now = ports.clock.now();
-            if let Some(fence) = self.credentials.lease(id, &ports.instance, now, plus(now, LEASE)).await? {
+            if let Some(fence) = self
+                .credentials
+                .lease(id, &ports.instance, now, plus(now, LEASE))
+                .await?
+            {
                 let row = self.credentials.get(id).await?;
                 if let Some(info) = self.on_record(&row, need) {
                     self.credentials.finish(id, fence, None, None).await?;
@@ -202,14 +219,16 @@ impl Tokens for TokenService {
         if row.credential.grant_type == GrantType::AuthorizationCode {
             return Err(TokenError::plain(
                 TokenErrorKind::SignIn,
-                format!("somebody must sign in for credential `{credential}`, and signing in comes with the next version; client credentials work now"),
+                format!(
+                    "somebody must sign in for credential `{credential}`, and signing in comes with the next version; client credentials work now"
+                ),
             ));
         }
         if let Some(info) = self.on_record(&row, &need) {
             return Ok(info);
         }
         let flight = Arc::clone(self.flights.lock().await.entry(credential.to_owned()).or_default());
-        let _alone = flight.lock().await;
+        let _alone = flight.lock_owned().await;
         let asked = match self.lease(credential, &need).await? {
             Err(info) => return Ok(info),
             Ok((row, fence)) => self.ask(&row, fence).await,
@@ -219,7 +238,10 @@ impl Tokens for TokenService {
                 // Due, but not over: trouble on the way to a new one is no reason to stop (P6).
                 let now = self.ports.clock.now();
                 match &row.token {
-                    Some(token) if token.settings == settings_digest(&row.credential) && between(now, token.expires_at) >= USABLE_FOR => {
+                    Some(token)
+                        if token.settings == settings_digest(&row.credential)
+                            && between(now, token.expires_at) >= USABLE_FOR =>
+                    {
                         Ok(info_of(&row.credential, token, false))
                     }
                     _ => Err(error),

@@ -173,7 +173,11 @@ impl Accounts {
 
     /// All of them, by id.
     pub async fn all(&self) -> Result<Vec<AccountRow>, RecordError> {
-        every(&*self.store, PARTITION).await?.iter().map(AccountRow::read).collect()
+        every(&*self.store, PARTITION)
+            .await?
+            .iter()
+            .map(AccountRow::read)
+            .collect()
     }
 
     /// All mailboxes that ever had an account, by key.
@@ -214,7 +218,11 @@ impl Accounts {
         let mut accounts = row.as_ref().map(|row| row.accounts.clone()).unwrap_or_default();
         refuse_overlap(account, &accounts, &self.subfolder_accounts(&accounts).await?)?;
         let shared = !accounts.is_empty();
-        let lease_on = if shared { Self::mailbox_key(mailbox) } else { Self::key(id) };
+        let lease_on = if shared {
+            Self::mailbox_key(mailbox)
+        } else {
+            Self::key(id)
+        };
         let mut set = attributes([
             ("settings", json(account)),
             ("revision", 1.into()),
@@ -232,7 +240,9 @@ impl Accounts {
         let mut writes = vec![Write::put(Self::key(id), set).when(Condition::Absent)];
         let mut fence = row.as_ref().map_or(0, |row| row.fence);
         for other in accounts.keys() {
-            let Some(item) = self.store.get(&Self::key(other)).await? else { continue };
+            let Some(item) = self.store.get(&Self::key(other)).await? else {
+                continue;
+            };
             fence = fence.max(number(&item, "fence"));
             if attribute::<Key>(&item, "lease_on")?.as_ref() != Some(&lease_on) {
                 // The lease moves to the mailbox; a run under the old one must not commit any more.
@@ -240,12 +250,20 @@ impl Accounts {
             }
         }
         accounts.insert(id.to_owned(), account.folders.clone());
-        writes.push(write_mailbox(mailbox, row.as_ref(), &accounts, (shared).then_some(fence + 1)));
+        writes.push(write_mailbox(
+            mailbox,
+            row.as_ref(),
+            &accounts,
+            (shared).then_some(fence + 1),
+        ));
         self.store.transact(writes).await?;
         Ok(())
     }
 
-    async fn subfolder_accounts(&self, accounts: &BTreeMap<String, Vec<FolderName>>) -> Result<Vec<String>, RecordError> {
+    async fn subfolder_accounts(
+        &self,
+        accounts: &BTreeMap<String, Vec<FolderName>>,
+    ) -> Result<Vec<String>, RecordError> {
         let mut with = Vec::new();
         for id in accounts.keys() {
             if let Some(item) = self.store.get(&Self::key(id)).await?
@@ -264,13 +282,20 @@ impl Accounts {
         let id = account.id.as_str();
         let old = &looked_at.account;
         if account.mailbox != old.mailbox {
-            return Err(FieldError::new("mailbox", "it cannot be changed: records belong to their mailbox; add another account").into());
+            return Err(FieldError::new(
+                "mailbox",
+                "it cannot be changed: records belong to their mailbox; add another account",
+            )
+            .into());
         }
         let row = self.mailbox(&looked_at.mailbox).await?;
         let mut accounts = row.as_ref().map(|row| row.accounts.clone()).unwrap_or_default();
         accounts.remove(id);
         refuse_overlap(account, &accounts, &self.subfolder_accounts(&accounts).await?)?;
-        let mut set = attributes([("settings", json(account)), ("revision", (looked_at.revision + 1).into())]);
+        let mut set = attributes([
+            ("settings", json(account)),
+            ("revision", (looked_at.revision + 1).into()),
+        ]);
         if account.folders != old.folders || account.subfolders != old.subfolders {
             set.insert("folders_at".into(), Value::Null);
         }
@@ -337,7 +362,11 @@ impl Accounts {
             Err(StoreError::Conflict) => self.store.get(&key).await?.map(Box::new),
             Err(error) => return Err(error.into()),
         };
-        let holder: Option<String> = current.as_deref().map(|item| attribute(item, "account")).transpose()?.flatten();
+        let holder: Option<String> = current
+            .as_deref()
+            .map(|item| attribute(item, "account"))
+            .transpose()?
+            .flatten();
         let Some(holder) = holder.filter(|holder| holder != account) else {
             return Ok(None);
         };

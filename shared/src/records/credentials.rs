@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use crate::{
     credential::{Credential, TokenState},
-    field::Id,
     ports::{Attributes, Condition, Item, Key, Store, StoreError, Write},
     time::millis,
 };
@@ -71,7 +70,11 @@ impl Credentials {
 
     /// All of them, by id.
     pub async fn all(&self) -> Result<Vec<CredentialRow>, RecordError> {
-        every(&*self.store, PARTITION).await?.iter().map(CredentialRow::read).collect()
+        every(&*self.store, PARTITION)
+            .await?
+            .iter()
+            .map(CredentialRow::read)
+            .collect()
     }
 
     /// Adds one.
@@ -114,7 +117,13 @@ impl Credentials {
     }
 
     /// Takes the lease under which tokens of this credential are asked for; the fence, or `None` if another holds it.
-    pub async fn lease(&self, id: &str, owner: &str, now: Timestamp, until: Timestamp) -> Result<Option<i64>, RecordError> {
+    pub async fn lease(
+        &self,
+        id: &str,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<i64>, RecordError> {
         let mut write = Write::set(
             Self::key(id),
             attributes([("token_owner", owner.into()), ("token_lease", millis(until).into())]),
@@ -175,10 +184,12 @@ impl Credentials {
     fn changed(&self, id: &str, result: Result<Option<Item>, StoreError>) -> Result<(), RecordError> {
         match result {
             Ok(_) => Ok(()),
-            Err(StoreError::ConditionFailed { current: Some(_), .. } | StoreError::Conflict) => Err(RecordError::Changed {
-                what: "credential",
-                id: id.to_owned(),
-            }),
+            Err(StoreError::ConditionFailed { current: Some(_), .. } | StoreError::Conflict) => {
+                Err(RecordError::Changed {
+                    what: "credential",
+                    id: id.to_owned(),
+                })
+            }
             Err(StoreError::ConditionFailed { current: None, .. }) => Err(RecordError::Missing {
                 what: "credential",
                 id: id.to_owned(),

@@ -89,7 +89,12 @@ impl Debts {
     }
 
     /// A page of actions in the order of their keys.
-    pub async fn actions(&self, account: &str, limit: usize, after: Option<PageMark>) -> Result<Shelf<PendingAction>, RecordError> {
+    pub async fn actions(
+        &self,
+        account: &str,
+        limit: usize,
+        after: Option<PageMark>,
+    ) -> Result<Shelf<PendingAction>, RecordError> {
         let query = Query {
             limit,
             after,

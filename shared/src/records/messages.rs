@@ -39,11 +39,16 @@ impl Listed {
     /// `needle` must be lower case.
     pub fn matches(&self, needle: &str) -> bool {
         let envelope = &self.envelope;
-        [&envelope.subject, &envelope.from, &envelope.from_name, &envelope.internet_message_id]
-            .into_iter()
-            .flatten()
-            .chain([&self.folder, &self.key.0])
-            .any(|text| text.to_lowercase().contains(needle))
+        [
+            &envelope.subject,
+            &envelope.from,
+            &envelope.from_name,
+            &envelope.internet_message_id,
+        ]
+        .into_iter()
+        .flatten()
+        .chain([&self.folder, &self.key.0])
+        .any(|text| text.to_lowercase().contains(needle))
     }
 }
 
@@ -97,7 +102,10 @@ impl Messages {
         };
         [
             Write::put(Self::key(mailbox, &message.key), set).when(condition),
-            Write::put(Key::new(listed_partition(mailbox), message.listed.clone()), record(&listed)),
+            Write::put(
+                Key::new(listed_partition(mailbox), message.listed.clone()),
+                record(&listed),
+            ),
         ]
     }
 
@@ -133,7 +141,12 @@ impl Messages {
     }
 
     /// A page of the list, newest first.
-    pub async fn page(&self, mailbox: &MailboxKey, limit: usize, after: Option<PageMark>) -> Result<Shelf<Listed>, RecordError> {
+    pub async fn page(
+        &self,
+        mailbox: &MailboxKey,
+        limit: usize,
+        after: Option<PageMark>,
+    ) -> Result<Shelf<Listed>, RecordError> {
         let query = Query {
             descending: true,
             limit,

@@ -116,7 +116,10 @@ pub fn json<T: Serialize>(value: &T) -> Value {
 
 /// Attributes from pairs.
 pub fn attributes<const N: usize>(pairs: [(&str, Value); N]) -> Attributes {
-    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// One attribute that holds the whole record.

@@ -32,7 +32,12 @@ impl Runs {
     }
 
     /// Newest first.
-    pub async fn page(&self, account: &str, limit: usize, after: Option<PageMark>) -> Result<Shelf<RunReport>, RecordError> {
+    pub async fn page(
+        &self,
+        account: &str,
+        limit: usize,
+        after: Option<PageMark>,
+    ) -> Result<Shelf<RunReport>, RecordError> {
         let query = Query {
             descending: true,
             limit,

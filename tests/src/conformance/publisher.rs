@@ -24,7 +24,10 @@ pub async fn all(open: &Reopen, in_effect: &InEffect) {
     publisher.publish("a", &events(1..=3)).await.expect("the same again");
     publisher.publish("a", &events(2..=5)).await.expect("an overlap");
     assert_eq!(in_effect("a"), events(1..=5), "each event once, in order");
-    open().publish("a", &events(5..=6)).await.expect("from another instance");
+    open()
+        .publish("a", &events(5..=6))
+        .await
+        .expect("from another instance");
     assert_eq!(in_effect("a"), events(1..=6));
     publisher.publish("b", &events(1..=1)).await.expect("another account");
     assert_eq!(in_effect("b"), events(1..=1), "accounts have their own numbers");

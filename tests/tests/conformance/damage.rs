@@ -8,7 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use local::adapters::{DataDir, EventLog, KeySource, OpenError, OpenOptions, Passphrase, SealedVault, SqliteStore, SystemRng, open, open_archive};
+use local::adapters::{
+    DataDir, EventLog, KeySource, OpenError, OpenOptions, Passphrase, SealedVault, SqliteStore, SystemRng, open,
+    open_archive,
+};
 use object_store::ObjectStoreExt as _;
 use serde_json::json;
 use shared::{
@@ -21,7 +24,10 @@ use tests::conformance::publisher::events;
 use super::embedded::{directory, sealed, sqlite};
 
 fn row(at: usize) -> Write {
-    Write::put(Key::new("rows", format!("{at:05}")), [("text".to_owned(), json!("x".repeat(500)))].into())
+    Write::put(
+        Key::new("rows", format!("{at:05}")),
+        [("text".to_owned(), json!("x".repeat(500)))].into(),
+    )
 }
 
 fn open_store(data_dir: &DataDir) -> Result<SqliteStore, OpenError> {
@@ -32,7 +38,10 @@ async fn filled() -> (tempfile::TempDir, DataDir) {
     let (kept, data_dir) = directory();
     let store = sqlite(&data_dir);
     for group in 0..20 {
-        store.transact((0..50).map(|at| row(group * 50 + at)).collect()).await.expect("transact");
+        store
+            .transact((0..50).map(|at| row(group * 50 + at)).collect())
+            .await
+            .expect("transact");
     }
     (kept, data_dir)
 }
@@ -47,10 +56,17 @@ async fn a_damaged_database_is_refused_on_opening() {
     in_the_middle[200_000..204_096].fill(0xa5);
     let mut in_the_header = whole.clone();
     in_the_header[..100].fill(0xa5);
-    for (bytes, what) in [(in_the_middle, "a page"), (in_the_header, "the header"), (whole[..150_000].to_vec(), "the end"), (vec![b'x'; 5000], "all")] {
+    for (bytes, what) in [
+        (in_the_middle, "a page"),
+        (in_the_header, "the header"),
+        (whole[..150_000].to_vec(), "the end"),
+        (vec![b'x'; 5000], "all"),
+    ] {
         fs::write(&path, bytes).expect("write");
         match open_store(&data_dir) {
-            Err(OpenError::Store(StoreError::Damaged(text))) => assert!(text.contains("postroom.db") && text.contains("backup"), "{text}"),
+            Err(OpenError::Store(StoreError::Damaged(text))) => {
+                assert!(text.contains("postroom.db") && text.contains("backup"), "{text}")
+            }
             Err(error) => panic!("{what} damaged: {error}"),
             Ok(_) => panic!("{what} damaged and opened"),
         }
@@ -64,17 +80,30 @@ async fn a_damaged_database_is_refused_on_opening() {
 async fn a_row_that_is_no_json_is_named() {
     let (_kept, data_dir) = filled().await;
     let connection = rusqlite::Connection::open(data_dir.database()).expect("open");
-    connection.execute("UPDATE items SET attributes = '{' WHERE sort = '00007'", []).expect("update");
+    connection
+        .execute("UPDATE items SET attributes = '{' WHERE sort = '00007'", [])
+        .expect("update");
     drop(connection);
-    let answer = open_store(&data_dir).expect("open").get(&Key::new("rows", "00007")).await;
-    assert!(matches!(&answer, Err(StoreError::Damaged(text)) if text.contains("rows/00007")), "{answer:?}");
+    let answer = open_store(&data_dir)
+        .expect("open")
+        .get(&Key::new("rows", "00007"))
+        .await;
+    assert!(
+        matches!(&answer, Err(StoreError::Damaged(text)) if text.contains("rows/00007")),
+        "{answer:?}"
+    );
 }
 
 #[test]
 fn newer_and_foreign_databases_are_left_alone() {
     let (_kept, data_dir) = directory();
     drop(open_store(&data_dir).expect("open"));
-    let execute = |sql: &str| rusqlite::Connection::open(data_dir.database()).expect("open").execute_batch(sql).expect("execute");
+    let execute = |sql: &str| {
+        rusqlite::Connection::open(data_dir.database())
+            .expect("open")
+            .execute_batch(sql)
+            .expect("execute")
+    };
     execute("PRAGMA user_version = 99");
     let error = open_store(&data_dir).err().expect("refused");
     assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error}");
@@ -94,46 +123,118 @@ async fn a_full_and_a_read_only_disk() {
         println!("skipped: no right to mount a small disk");
         return;
     };
-    let opened = open(DataDir::open(&disk.join("data")).expect("a data directory"), &OpenOptions::default()).expect("open");
+    let opened = open(
+        DataDir::open(&disk.join("data")).expect("a data directory"),
+        &OpenOptions::default(),
+    )
+    .expect("open");
     let name = SecretName("grant/x".into());
-    let version = opened.ports.vault.put(&name, &Secret::new("kept"), None).await.expect("put");
-    opened.ports.publisher.publish("a", &events(1..=3)).await.expect("publish");
+    let version = opened
+        .ports
+        .vault
+        .put(&name, &Secret::new("kept"), None)
+        .await
+        .expect("put");
+    opened
+        .ports
+        .publisher
+        .publish("a", &events(1..=3))
+        .await
+        .expect("publish");
     opened.ports.store.update(row(0)).await.expect("update");
 
     let filler = disk.join("filler");
     let _ = fs::write(&filler, vec![0_u8; 64 * 1024 * 1024]);
     let mut written = 0;
     let error = loop {
-        match opened.ports.store.transact((0..50).map(|at| row(written * 50 + at)).collect()).await {
+        match opened
+            .ports
+            .store
+            .transact((0..50).map(|at| row(written * 50 + at)).collect())
+            .await
+        {
             Ok(()) => written += 1,
             Err(error) => break error,
         }
         assert!(written < 1000, "the disk does not fill up");
     };
-    assert!(matches!(&error, StoreError::CannotWrite(text) if text.contains("postroom.db") && text.contains("free")), "{error}");
+    assert!(
+        matches!(&error, StoreError::CannotWrite(text) if text.contains("postroom.db") && text.contains("free")),
+        "{error}"
+    );
     let large = vec![json!({"sequence": 4, "text": "x".repeat(2_000_000)})];
-    let error = opened.ports.publisher.publish("a", &large).await.expect_err("a full disk");
+    let error = opened
+        .ports
+        .publisher
+        .publish("a", &large)
+        .await
+        .expect_err("a full disk");
     assert!(error.delivered == 0 && error.reason.contains("a.jsonl"), "{error}");
-    let error = opened.ports.vault.put(&name, &Secret::new("x".repeat(60_000)), Some(&version)).await.expect_err("a full disk");
-    assert!(matches!(&error, VaultError::Unavailable(text) if text.contains("secrets.sealed")), "{error}");
-    assert_eq!(opened.ports.vault.read(&name, Stage::Current).await.expect("read").expect("an entry").value.expose(), "kept");
-    assert!(!opened.data_dir.root().join("secrets.sealed.tmp").exists(), "half a file is left");
-    let upload = opened.archive.put(&object_store::path::Path::from("a/large"), vec![0_u8; 2_000_000].into()).await;
+    let error = opened
+        .ports
+        .vault
+        .put(&name, &Secret::new("x".repeat(60_000)), Some(&version))
+        .await
+        .expect_err("a full disk");
+    assert!(
+        matches!(&error, VaultError::Unavailable(text) if text.contains("secrets.sealed")),
+        "{error}"
+    );
+    assert_eq!(
+        opened
+            .ports
+            .vault
+            .read(&name, Stage::Current)
+            .await
+            .expect("read")
+            .expect("an entry")
+            .value
+            .expose(),
+        "kept"
+    );
+    assert!(
+        !opened.data_dir.root().join("secrets.sealed.tmp").exists(),
+        "half a file is left"
+    );
+    let upload = opened
+        .archive
+        .put(&object_store::path::Path::from("a/large"), vec![0_u8; 2_000_000].into())
+        .await;
     assert!(upload.is_err(), "an object on a full disk");
-    let error = open_archive(&opened.data_dir.archive()).err().expect("refused").to_string();
+    let error = open_archive(&opened.data_dir.archive())
+        .err()
+        .expect("refused")
+        .to_string();
     assert!(error.contains("free some space"), "{error}");
 
     // Space again: all goes on, and what was acknowledged is there.
     fs::remove_file(&filler).expect("remove");
     opened.ports.store.update(row(9999)).await.expect("the store goes on");
-    opened.ports.publisher.publish("a", &events(4..=5)).await.expect("the event log goes on");
-    opened.ports.vault.put(&name, &Secret::new("next"), Some(&version)).await.expect("the vault goes on");
-    assert_eq!(opened.events.tail("a").expect("a tail").poll().expect("poll"), events(1..=5), "nothing half-written is left behind");
+    opened
+        .ports
+        .publisher
+        .publish("a", &events(4..=5))
+        .await
+        .expect("the event log goes on");
+    opened
+        .ports
+        .vault
+        .put(&name, &Secret::new("next"), Some(&version))
+        .await
+        .expect("the vault goes on");
+    assert_eq!(
+        opened.events.tail("a").expect("a tail").poll().expect("poll"),
+        events(1..=5),
+        "nothing half-written is left behind"
+    );
 
     // A disk that turns read-only while files are open for writing is the kernel's doing and cannot be staged here.
     let data_dir = opened.data_dir.clone();
     drop(opened);
-    assert!(run("mount", &["-o", "remount,ro", disk.to_str().expect("a name")]), "a remount");
+    assert!(
+        run("mount", &["-o", "remount,ro", disk.to_str().expect("a name")]),
+        "a remount"
+    );
     let before = fs::read(data_dir.database()).expect("read");
     for error in [
         open(data_dir.clone(), &OpenOptions::default()).err().expect("refused"),
@@ -141,7 +242,10 @@ async fn a_full_and_a_read_only_disk() {
         open_archive(&data_dir.archive()).err().expect("refused"),
     ] {
         let text = error.to_string();
-        assert!(text.to_lowercase().contains("read-only") && text.contains("writable"), "{text}");
+        assert!(
+            text.to_lowercase().contains("read-only") && text.contains("writable"),
+            "{text}"
+        );
     }
     let text = refusal(&data_dir, None, None);
     assert!(text.contains("secrets.lock") && text.contains("writable"), "{text}");
@@ -164,7 +268,10 @@ impl Drop for Mounted {
 }
 
 fn run(program: &str, arguments: &[&str]) -> bool {
-    Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+    Command::new(program)
+        .args(arguments)
+        .output()
+        .is_ok_and(|output| output.status.success())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,10 +281,22 @@ async fn torn_lines_of_the_event_log_are_dropped() {
     let path = data_dir.events().join("a.jsonl");
     log.publish("a", &events(1..=3)).await.expect("publish");
     let whole = fs::read(&path).expect("read");
-    for tail in [b"{\"sequence\":4,\"id\"".as_slice(), b"\n", b"{\"sequence\":4,\n", &[0; 5000], b"\0\0\n\0", b"{\"no\":1}\n"] {
+    for tail in [
+        b"{\"sequence\":4,\"id\"".as_slice(),
+        b"\n",
+        b"{\"sequence\":4,\n",
+        &[0; 5000],
+        b"\0\0\n\0",
+        b"{\"no\":1}\n",
+    ] {
         fs::write(&path, [&whole, tail].concat()).expect("write");
         log.publish("a", &events(3..=5)).await.expect("publish");
-        assert_eq!(log.tail("a").expect("a tail").poll().expect("poll"), events(1..=5), "after {:?}", String::from_utf8_lossy(tail));
+        assert_eq!(
+            log.tail("a").expect("a tail").poll().expect("poll"),
+            events(1..=5),
+            "after {:?}",
+            String::from_utf8_lossy(tail)
+        );
         assert_eq!(fs::read_to_string(&path).expect("read").lines().count(), 5);
     }
     // A first line that is torn, and a file that is no event log.
@@ -186,14 +305,31 @@ async fn torn_lines_of_the_event_log_are_dropped() {
     fs::write(&path, "something\nelse\n").expect("write");
     let error = log.publish("a", &events(1..=1)).await.expect_err("no event log");
     assert!(error.reason.contains("restore"), "{error}");
-    assert_eq!(fs::read_to_string(&path).expect("read"), "something\nelse\n", "it is left alone");
-    assert!(log.publish("../a", &events(1..=1)).await.is_err(), "an account id is no path");
+    assert_eq!(
+        fs::read_to_string(&path).expect("read"),
+        "something\nelse\n",
+        "it is left alone"
+    );
+    assert!(
+        log.publish("../a", &events(1..=1)).await.is_err(),
+        "an account id is no path"
+    );
     assert_eq!(log.accounts().expect("accounts"), ["a"]);
 }
 
-fn reopen(data_dir: &DataDir, wanted: Option<KeySource>, passphrase: Option<&'static str>) -> Result<SealedVault, VaultError> {
+fn reopen(
+    data_dir: &DataDir,
+    wanted: Option<KeySource>,
+    passphrase: Option<&'static str>,
+) -> Result<SealedVault, VaultError> {
     let passphrase = passphrase.map(|text| Arc::new(move || Ok(Secret::new(text))) as Passphrase);
-    SealedVault::open(data_dir.secrets(), wanted, passphrase, Arc::new(ManualClock::default()), Arc::new(SystemRng))
+    SealedVault::open(
+        data_dir.secrets(),
+        wanted,
+        passphrase,
+        Arc::new(ManualClock::default()),
+        Arc::new(SystemRng),
+    )
 }
 
 /// The text of the error an opening ends with.
@@ -207,7 +343,10 @@ fn refusal(data_dir: &DataDir, wanted: Option<KeySource>, passphrase: Option<&'s
 async fn with_secret() -> (tempfile::TempDir, DataDir, SecretName) {
     let (kept, data_dir) = directory();
     let name = SecretName("client/x".into());
-    sealed(&data_dir, &ManualClock::default()).put(&name, &Secret::new("canary-5f2e"), None).await.expect("put");
+    sealed(&data_dir, &ManualClock::default())
+        .put(&name, &Secret::new("canary-5f2e"), None)
+        .await
+        .expect("put");
     (kept, data_dir, name)
 }
 
@@ -215,15 +354,29 @@ async fn with_secret() -> (tempfile::TempDir, DataDir, SecretName) {
 async fn a_missing_wrong_open_or_broken_key_stops_with_a_sentence() {
     let (_kept, data_dir, name) = with_secret().await;
     let paths = data_dir.secrets();
-    let (key, sealed_bytes) = (fs::read(&paths.key).expect("read"), fs::read(&paths.sealed).expect("read"));
+    let (key, sealed_bytes) = (
+        fs::read(&paths.key).expect("read"),
+        fs::read(&paths.sealed).expect("read"),
+    );
     for path in [&paths.key, &paths.sealed, &paths.lock] {
-        assert_eq!(fs::metadata(path).expect("metadata").permissions().mode() & 0o777, 0o600, "{}", path.display());
+        assert_eq!(
+            fs::metadata(path).expect("metadata").permissions().mode() & 0o777,
+            0o600,
+            "{}",
+            path.display()
+        );
     }
-    assert!(!String::from_utf8_lossy(&sealed_bytes).contains("canary"), "the secret lies open");
+    assert!(
+        !String::from_utf8_lossy(&sealed_bytes).contains("canary"),
+        "the secret lies open"
+    );
 
     fs::remove_file(&paths.key).expect("remove");
     let text = refusal(&data_dir, None, None);
-    assert!(text.contains("secrets.key is missing") && text.contains("No new key was made"), "{text}");
+    assert!(
+        text.contains("secrets.key is missing") && text.contains("No new key was made"),
+        "{text}"
+    );
     assert!(!paths.key.exists(), "no new key was made");
     fs::write(&paths.key, "00".repeat(32)).expect("write");
     fs::set_permissions(&paths.key, fs::Permissions::from_mode(0o600)).expect("chmod");
@@ -237,13 +390,29 @@ async fn a_missing_wrong_open_or_broken_key_stops_with_a_sentence() {
     fs::set_permissions(&paths.key, fs::Permissions::from_mode(0o600)).expect("chmod");
     assert!(refusal(&data_dir, Some(KeySource::Passphrase), Some("x")).contains("takes its key from key-file"));
 
-    assert_eq!(fs::read(&paths.sealed).expect("read"), sealed_bytes, "a refused opening changes nothing");
+    assert_eq!(
+        fs::read(&paths.sealed).expect("read"),
+        sealed_bytes,
+        "a refused opening changes nothing"
+    );
     let vault = reopen(&data_dir, None, None).expect("all is well again");
-    assert_eq!(vault.read(&name, Stage::Current).await.expect("read").expect("an entry").value.expose(), "canary-5f2e");
+    assert_eq!(
+        vault
+            .read(&name, Stage::Current)
+            .await
+            .expect("read")
+            .expect("an entry")
+            .value
+            .expose(),
+        "canary-5f2e"
+    );
 
     // The sealed file alone is lost: its key is kept, for the day it comes back.
     fs::remove_file(&paths.sealed).expect("remove");
-    assert!(vault.read(&name, Stage::Current).await.is_err(), "a vault that vanishes is not an empty one");
+    assert!(
+        vault.read(&name, Stage::Current).await.is_err(),
+        "a vault that vanishes is not an empty one"
+    );
     reopen(&data_dir, None, None).expect("an empty one");
     assert_eq!(fs::read(&paths.key).expect("read"), key);
 }
@@ -255,13 +424,21 @@ async fn a_changed_sealed_file_is_refused() {
     let whole = fs::read(&path).expect("read");
     let vault = reopen(&data_dir, None, None).expect("open");
     let last = whole.len() - 1;
-    for (at, what) in [(last, "the tag"), (whole.len() / 2 + 100, "the body"), (60, "the header"), (0, "the beginning")] {
+    for (at, what) in [
+        (last, "the tag"),
+        (whole.len() / 2 + 100, "the body"),
+        (60, "the header"),
+        (0, "the beginning"),
+    ] {
         let mut changed = whole.clone();
         changed[at] ^= 1;
         fs::write(&path, changed).expect("write");
         assert!(refusal(&data_dir, None, None).contains("secrets.sealed"), "{what}");
         let read = vault.read(&name, Stage::Current).await;
-        assert!(matches!(read, Err(VaultError::Damaged(_))), "{what} changed under an open vault");
+        assert!(
+            matches!(read, Err(VaultError::Damaged(_))),
+            "{what} changed under an open vault"
+        );
     }
     for cut in [0, 10, whole.len() - 1] {
         fs::write(&path, &whole[..cut]).expect("write");
@@ -279,21 +456,48 @@ async fn the_key_source_can_be_changed_and_changed_back() {
     let bystander = reopen(&data_dir, None, Some("correct horse")).expect("open");
     let value = |vault: SealedVault| {
         let name = name.clone();
-        async move { vault.read(&name, Stage::Current).await.map(|entry| entry.expect("an entry").value.expose().to_owned()) }
+        async move {
+            vault
+                .read(&name, Stage::Current)
+                .await
+                .map(|entry| entry.expect("an entry").value.expose().to_owned())
+        }
     };
 
-    reopen(&data_dir, None, None).expect("open").rewrap(KeySource::Passphrase, Some(passphrase)).expect("rewrap");
+    reopen(&data_dir, None, None)
+        .expect("open")
+        .rewrap(KeySource::Passphrase, Some(passphrase))
+        .expect("rewrap");
     assert!(!paths.key.exists(), "the superseded key file is gone");
     assert!(refusal(&data_dir, None, None).contains("passphrase"));
     assert!(refusal(&data_dir, None, Some("wrong")).contains("not the one"));
     assert!(refusal(&data_dir, None, Some("")).contains("empty"));
-    assert_eq!(value(reopen(&data_dir, None, Some("correct horse")).expect("open")).await.expect("read"), "canary-5f2e");
-    assert_eq!(value(bystander.clone()).await.expect("a vault open all the while goes on"), "canary-5f2e");
+    assert_eq!(
+        value(reopen(&data_dir, None, Some("correct horse")).expect("open"))
+            .await
+            .expect("read"),
+        "canary-5f2e"
+    );
+    assert_eq!(
+        value(bystander.clone())
+            .await
+            .expect("a vault open all the while goes on"),
+        "canary-5f2e"
+    );
 
-    reopen(&data_dir, None, Some("correct horse")).expect("open").rewrap(KeySource::KeyFile, None).expect("rewrap back");
+    reopen(&data_dir, None, Some("correct horse"))
+        .expect("open")
+        .rewrap(KeySource::KeyFile, None)
+        .expect("rewrap back");
     let first_key = fs::read(&paths.key).expect("a key file");
-    assert_eq!(value(reopen(&data_dir, None, None).expect("open")).await.expect("read"), "canary-5f2e");
-    reopen(&data_dir, None, None).expect("open").rewrap(KeySource::KeyFile, None).expect("a new key");
+    assert_eq!(
+        value(reopen(&data_dir, None, None).expect("open")).await.expect("read"),
+        "canary-5f2e"
+    );
+    reopen(&data_dir, None, None)
+        .expect("open")
+        .rewrap(KeySource::KeyFile, None)
+        .expect("a new key");
     let second_key = fs::read(&paths.key).expect("a key file");
     assert_ne!(first_key, second_key);
     assert_eq!(value(bystander).await.expect("read"), "canary-5f2e");
@@ -303,12 +507,22 @@ async fn the_key_source_can_be_changed_and_changed_back() {
     fs::rename(&paths.key, &next).expect("rename");
     fs::write(&paths.key, &first_key).expect("write");
     fs::set_permissions(&paths.key, fs::Permissions::from_mode(0o600)).expect("chmod");
-    assert_eq!(value(reopen(&data_dir, None, None).expect("open")).await.expect("read"), "canary-5f2e");
+    assert_eq!(
+        value(reopen(&data_dir, None, None).expect("open")).await.expect("read"),
+        "canary-5f2e"
+    );
     assert_eq!(fs::read(&paths.key).expect("read"), second_key);
     fs::write(&next, &first_key).expect("write");
     fs::set_permissions(&next, fs::Permissions::from_mode(0o600)).expect("chmod");
-    assert_eq!(value(reopen(&data_dir, None, None).expect("open")).await.expect("read"), "canary-5f2e");
-    assert_eq!(fs::read(&paths.key).expect("read"), second_key, "the key that counts stays");
+    assert_eq!(
+        value(reopen(&data_dir, None, None).expect("open")).await.expect("read"),
+        "canary-5f2e"
+    );
+    assert_eq!(
+        fs::read(&paths.key).expect("read"),
+        second_key,
+        "the key that counts stays"
+    );
 }
 
 #[test]
@@ -325,10 +539,22 @@ fn a_data_directory_is_private() {
     let root = temporary.path().join("deep/data");
     let data_dir = DataDir::open(&root).expect("open");
     for path in [root.clone(), data_dir.archive(), data_dir.events(), data_dir.locks()] {
-        assert_eq!(fs::metadata(&path).expect("metadata").permissions().mode() & 0o777, 0o700, "{}", path.display());
+        assert_eq!(
+            fs::metadata(&path).expect("metadata").permissions().mode() & 0o777,
+            0o700,
+            "{}",
+            path.display()
+        );
     }
     drop(open_store(&data_dir).expect("open"));
-    assert_eq!(fs::metadata(data_dir.database()).expect("metadata").permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(data_dir.database())
+            .expect("metadata")
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
     fs::set_permissions(&root, fs::Permissions::from_mode(0o770)).expect("chmod");
     let error = DataDir::open(&root).expect_err("refused").to_string();
     assert!(error.contains("chmod 700"), "{error}");

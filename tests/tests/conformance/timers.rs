@@ -15,7 +15,12 @@ use shared::{
 use tokio::sync::oneshot;
 
 fn schedule(account: &str, every: u64, window: u64) -> Schedule {
-    Schedule { account: account.into(), every: Duration::from_secs(every), window: Duration::from_secs(window), enabled: true }
+    Schedule {
+        account: account.into(),
+        every: Duration::from_secs(every),
+        window: Duration::from_secs(window),
+        enabled: true,
+    }
 }
 
 /// Firings by account; each takes this long.
@@ -37,16 +42,31 @@ async fn each_account_fires_once_an_interval_at_its_own_place_in_the_window() {
     for at in 0..20 {
         timers.put(&schedule(&format!("a{at}"), 300, 60)).await.expect("put");
     }
-    timers.put(&Schedule { enabled: false, ..schedule("off", 300, 0) }).await.expect("put");
+    timers
+        .put(&Schedule {
+            enabled: false,
+            ..schedule("off", 300, 0)
+        })
+        .await
+        .expect("put");
     let (fire, fired) = recorder(clock.clone(), Duration::from_secs(1));
     timers.run(fire, clock.sleep(Duration::from_secs(3600))).await;
     let fired = fired.lock().expect("lock").clone();
     assert_eq!(fired.len(), 20, "all but the disabled one");
     let mut places = std::collections::BTreeSet::new();
     for (account, times) in &fired {
-        assert!((12..=14).contains(&times.len()), "{account} fired {} times in an hour", times.len());
+        assert!(
+            (12..=14).contains(&times.len()),
+            "{account} fired {} times in an hour",
+            times.len()
+        );
         let steady = &times[1..];
-        assert!(steady.windows(2).all(|pair| pair[1].duration_since(pair[0]).as_secs() == 300), "{account}: {times:?}");
+        assert!(
+            steady
+                .windows(2)
+                .all(|pair| pair[1].duration_since(pair[0]).as_secs() == 300),
+            "{account}: {times:?}"
+        );
         let place = steady[0].as_second().rem_euclid(300);
         assert!((0..=60).contains(&place), "{account} fires {place} s after the moment");
         places.insert(place);
@@ -72,7 +92,9 @@ async fn firings_of_one_account_never_overlap_and_hold_no_other() {
                 *all += 1;
                 assert_eq!(*now, 1, "{account} runs twice at once");
             }
-            slept.sleep(Duration::from_secs(if account == "slow" { 25 } else { 1 })).await;
+            slept
+                .sleep(Duration::from_secs(if account == "slow" { 25 } else { 1 }))
+                .await;
             seen.lock().expect("lock").get_mut(&account).expect("it runs").0 -= 1;
         })
     });
@@ -80,7 +102,10 @@ async fn firings_of_one_account_never_overlap_and_hold_no_other() {
     let running = running.lock().expect("lock").clone();
     assert!((3..=5).contains(&running["slow"].1), "{running:?}");
     assert!((10..=12).contains(&running["quick"].1), "{running:?}");
-    assert!(running.values().all(|(now, _)| *now == 0), "what ran when it stopped was waited for: {running:?}");
+    assert!(
+        running.values().all(|(now, _)| *now == 0),
+        "what ran when it stopped was waited for: {running:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,10 +119,11 @@ async fn changes_by_others_take_effect_and_a_busy_store_stops_nothing() {
     let serve = {
         let timers = timers.clone();
         tokio::spawn(async move {
-            timers.run(fire, async move {
-                let _ = stopped.await;
-            })
-            .await;
+            timers
+                .run(fire, async move {
+                    let _ = stopped.await;
+                })
+                .await;
         })
     };
     let count = |account: &str| fired.lock().expect("lock").get(account).map_or(0, Vec::len);
