@@ -54,6 +54,10 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// The mailboxes asked for, or the one there always is.
     pub(crate) fn mailboxes(&self) -> Vec<String> {
-        if self.mailbox.is_empty() { vec!["desk@harbour-homes.example".to_owned()] } else { self.mailbox.clone() }
+        if self.mailbox.is_empty() {
+            vec!["desk@harbour-homes.example".to_owned()]
+        } else {
+            self.mailbox.clone()
+        }
     }
 }

@@ -43,15 +43,26 @@ impl Gate {
             state.early += 1;
         }
         let window = i64::try_from(limits.window.as_millis()).unwrap_or(i64::MAX);
-        while state.recent.front().is_some_and(|at| at.saturating_add(window) <= now_ms) {
+        while state
+            .recent
+            .front()
+            .is_some_and(|at| at.saturating_add(window) <= now_ms)
+        {
             state.recent.pop_front();
         }
         let full = state.recent.len() >= limits.requests;
         // Refused requests count as well: whoever keeps knocking keeps the door shut.
         state.recent.push_back(now_ms);
         if limits.enabled && full {
-            let oldest = state.recent.len().checked_sub(limits.requests).and_then(|at| state.recent.get(at)).copied();
-            return Verdict::TooManyInWindow { wait_ms: oldest.unwrap_or(now_ms).saturating_add(window) - now_ms };
+            let oldest = state
+                .recent
+                .len()
+                .checked_sub(limits.requests)
+                .and_then(|at| state.recent.get(at))
+                .copied();
+            return Verdict::TooManyInWindow {
+                wait_ms: oldest.unwrap_or(now_ms).saturating_add(window) - now_ms,
+            };
         }
         if limits.enabled && state.running >= limits.concurrent {
             state.most_running = state.most_running.max(state.running + 1);
@@ -76,9 +87,17 @@ impl Gate {
 
     /// Running now, most at once (refused ones included), too early, in the window: of all apps on a mailbox.
     pub(crate) fn figures(&self, mailbox: usize) -> (u32, u32, u64, usize) {
-        self.lanes.iter().filter(|((_, m), _)| *m == mailbox).fold((0, 0, 0, 0), |sum, (_, s)| {
-            (sum.0 + s.running, sum.1.max(s.most_running), sum.2 + s.early, sum.3 + s.recent.len())
-        })
+        self.lanes
+            .iter()
+            .filter(|((_, m), _)| *m == mailbox)
+            .fold((0, 0, 0, 0), |sum, (_, s)| {
+                (
+                    sum.0 + s.running,
+                    sum.1.max(s.most_running),
+                    sum.2 + s.early,
+                    sum.3 + s.recent.len(),
+                )
+            })
     }
 }
 
@@ -104,15 +123,26 @@ mod tests {
 
     #[test]
     fn refused_requests_count_and_the_window_slides() {
-        let limits = Limits { enabled: true, concurrent: 100, requests: 3, window: Duration::from_secs(10) };
+        let limits = Limits {
+            enabled: true,
+            concurrent: 100,
+            requests: 3,
+            window: Duration::from_secs(10),
+        };
         let lane = ("app".to_owned(), 0);
         let mut gate = Gate::default();
         for at in 0..3 {
             assert_eq!(gate.enter(&lane, &limits, at * 1000), Verdict::Pass);
         }
-        assert_eq!(gate.enter(&lane, &limits, 3000), Verdict::TooManyInWindow { wait_ms: 8000 });
+        assert_eq!(
+            gate.enter(&lane, &limits, 3000),
+            Verdict::TooManyInWindow { wait_ms: 8000 }
+        );
         // At 10 s the first request has left, but the refused one is in the window.
-        assert!(matches!(gate.enter(&lane, &limits, 10_000), Verdict::TooManyInWindow { .. }));
+        assert!(matches!(
+            gate.enter(&lane, &limits, 10_000),
+            Verdict::TooManyInWindow { .. }
+        ));
         assert_eq!(gate.enter(&lane, &limits, 30_000), Verdict::Pass);
     }
 

@@ -22,9 +22,11 @@ async fn main() -> anyhow::Result<()> {
         None => None,
         Some(directory) => {
             let tls = Tls::generate()?;
-            std::fs::create_dir_all(directory).with_context(|| format!("--tls {}", directory.display()))?;
+            std::fs::create_dir_all(directory)
+                .with_context(|| format!("--tls {}", directory.display()))?;
             let path = directory.join("ca.pem");
-            std::fs::write(&path, tls.ca_pem()).with_context(|| format!("cannot write {}", path.display()))?;
+            std::fs::write(&path, tls.ca_pem())
+                .with_context(|| format!("cannot write {}", path.display()))?;
             Some(tls)
         }
     };
@@ -33,8 +35,12 @@ async fn main() -> anyhow::Result<()> {
         .with_context(|| format!("--listen {}: cannot listen there", arguments.listen))?;
     let running = simulator.serve(listener, tls)?;
     announce(&simulator, &arguments, running.origin());
-    let drip = arguments.drip.map(|seconds| tokio::spawn(drip(simulator.clone(), arguments.mailboxes(), seconds)));
-    tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")?;
+    let drip = arguments
+        .drip
+        .map(|seconds| tokio::spawn(drip(simulator.clone(), arguments.mailboxes(), seconds)));
+    tokio::signal::ctrl_c()
+        .await
+        .context("cannot wait for Ctrl-C")?;
     if let Some(task) = drip {
         task.abort();
     }
@@ -50,7 +56,10 @@ fn options(arguments: &Arguments) -> anyhow::Result<Options> {
             service: Duration::from_millis(arguments.latency_ms),
             network: Duration::from_millis(arguments.network_ms),
         },
-        limits: Limits { enabled: !arguments.no_limits, ..Limits::default() },
+        limits: Limits {
+            enabled: !arguments.no_limits,
+            ..Limits::default()
+        },
         ..Options::default()
     };
     for reading in &arguments.reading {
@@ -75,11 +84,15 @@ fn fill(simulator: &Simulator, arguments: &Arguments) -> anyhow::Result<()> {
             // A minute apart, the last one just now: files say nothing trustworthy about when they came.
             let received = now - (count - i64::try_from(at).unwrap_or(0)) * 60_000;
             let delivery = Delivery::inbox(simulator::mail::Mime::Bytes(bytes)).received(received);
-            let to = mailboxes.get(at % mailboxes.len()).map_or("", String::as_str);
+            let to = mailboxes
+                .get(at % mailboxes.len())
+                .map_or("", String::as_str);
             simulator.deliver(to, delivery)?;
         }
     }
-    let generated = arguments.messages.unwrap_or(if arguments.mail.is_some() { 0 } else { 25 });
+    let generated = arguments
+        .messages
+        .unwrap_or(if arguments.mail.is_some() { 0 } else { 25 });
     for address in &mailboxes {
         simulator.fill(address, "inbox", generated, 30)?;
     }
@@ -97,13 +110,19 @@ async fn drip(simulator: Simulator, mailboxes: Vec<String>, seconds: u64) {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the program is asked to print")]
+#[expect(
+    clippy::print_stdout,
+    reason = "this is what the program is asked to print"
+)]
 fn announce(simulator: &Simulator, arguments: &Arguments, origin: &str) {
     let registration = simulator.registration();
     let tenant = &registration.tenant_id;
     let token_url = format!("{origin}/{tenant}/oauth2/v2.0/token");
     let graph_url = format!("{origin}/v1.0");
-    let ca_file = arguments.tls.as_ref().map(|d| d.join("ca.pem").display().to_string());
+    let ca_file = arguments
+        .tls
+        .as_ref()
+        .map(|d| d.join("ca.pem").display().to_string());
     if arguments.json {
         let all = json!({
             "origin": origin, "tokenUrl": token_url, "graphUrl": graph_url, "controlUrl": format!("{origin}/_control"),

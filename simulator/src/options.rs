@@ -91,6 +91,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { enabled: true, concurrent: 4, requests: 10_000, window: Duration::from_secs(600) }
+        Self {
+            enabled: true,
+            concurrent: 4,
+            requests: 10_000,
+            window: Duration::from_secs(600),
+        }
     }
 }

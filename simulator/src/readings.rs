@@ -195,27 +195,74 @@ impl Readings {
         let base = Self::default();
         vec![
             base,
-            Self { own_writes: OwnWrites::OnlySelected, ..base },
-            Self { move_reason: MoveReason::Changed, ..base },
-            Self { return_visit: ReturnVisit::Reported, ..base },
-            Self { moved_in: MovedIn::Once, ..base },
-            Self { delete_to: DeleteTo::RecoverableItems, ..base },
-            Self { value_type: ValueType::OctetStream, ..base },
-            Self { folder_value: FolderValue::Served, ..base },
-            Self { reset_as: ResetAs::BadRequest, ..base },
-            Self { reset_as: ResetAs::NotFound, ..base },
-            Self { nested_folders: NestedFolders::Present, ..base },
-            Self { code_case: CodeCase::Camel, ..base },
-            Self { batch_width: BatchWidth::AtMostFour, ..base },
-            Self { id_alphabet: IdAlphabet::UrlSafe, ..base },
-            Self { subtype_mark: SubtypeMark::Every, ..base },
+            Self {
+                own_writes: OwnWrites::OnlySelected,
+                ..base
+            },
+            Self {
+                move_reason: MoveReason::Changed,
+                ..base
+            },
+            Self {
+                return_visit: ReturnVisit::Reported,
+                ..base
+            },
+            Self {
+                moved_in: MovedIn::Once,
+                ..base
+            },
+            Self {
+                delete_to: DeleteTo::RecoverableItems,
+                ..base
+            },
+            Self {
+                value_type: ValueType::OctetStream,
+                ..base
+            },
+            Self {
+                folder_value: FolderValue::Served,
+                ..base
+            },
+            Self {
+                reset_as: ResetAs::BadRequest,
+                ..base
+            },
+            Self {
+                reset_as: ResetAs::NotFound,
+                ..base
+            },
+            Self {
+                nested_folders: NestedFolders::Present,
+                ..base
+            },
+            Self {
+                code_case: CodeCase::Camel,
+                ..base
+            },
+            Self {
+                batch_width: BatchWidth::AtMostFour,
+                ..base
+            },
+            Self {
+                id_alphabet: IdAlphabet::UrlSafe,
+                ..base
+            },
+            Self {
+                subtype_mark: SubtypeMark::Every,
+                ..base
+            },
         ]
     }
 
     /// Sets one reading by its JSON name, e.g. `resetAs=badRequest`.
     pub fn set(&mut self, pair: &str) -> Result<(), UnknownReading> {
-        let refused = |reason: String| UnknownReading { given: pair.to_owned(), reason };
-        let (name, value) = pair.split_once('=').ok_or_else(|| refused("write name=value".to_owned()))?;
+        let refused = |reason: String| UnknownReading {
+            given: pair.to_owned(),
+            reason,
+        };
+        let (name, value) = pair
+            .split_once('=')
+            .ok_or_else(|| refused("write name=value".to_owned()))?;
         let mut json = serde_json::to_value(*self).map_err(|e| refused(e.to_string()))?;
         json[name] = serde_json::Value::from(value);
         *self = serde_json::from_value(json).map_err(|e| refused(e.to_string()))?;
@@ -248,6 +295,12 @@ mod tests {
         readings.set("resetAs=badRequest").unwrap();
         assert_eq!(readings.reset_as, ResetAs::BadRequest);
         assert!(readings.set("resetAs=maybe").is_err());
-        assert!(readings.set("weather=fine").unwrap_err().to_string().contains("resetAs"));
+        assert!(
+            readings
+                .set("weather=fine")
+                .unwrap_err()
+                .to_string()
+                .contains("resetAs")
+        );
     }
 }

@@ -25,7 +25,11 @@ impl Simulator {
 
 async fn answer(State(simulator): State<Simulator>, request: Request<axum::body::Body>) -> Reply {
     let (parts, body) = request.into_parts();
-    let declared = parts.headers.get("content-length").and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    let declared = parts
+        .headers
+        .get("content-length")
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.parse::<u64>().ok());
     if declared.is_some_and(|length| length > LARGEST_REQUEST) {
         return empty(413);
     }
@@ -45,11 +49,19 @@ async fn answer(State(simulator): State<Simulator>, request: Request<axum::body:
         return control::http::answer(&simulator, &call);
     }
     if call.path == "/" {
-        return typed(200, "text/html; charset=utf-8", control::page::front(&simulator, &call.origin));
+        return typed(
+            200,
+            "text/html; charset=utf-8",
+            control::page::front(&simulator, &call.origin),
+        );
     }
     match entra::answer(&simulator, &call).await {
         Some(reply) => reply,
-        None => typed(404, "text/plain; charset=utf-8", "Nothing is here. GET / lists what there is.\n"),
+        None => typed(
+            404,
+            "text/plain; charset=utf-8",
+            "Nothing is here. GET / lists what there is.\n",
+        ),
     }
 }
 
@@ -58,6 +70,10 @@ fn origin(parts: &http::request::Parts) -> String {
     if let (Some(scheme), Some(authority)) = (parts.uri.scheme_str(), parts.uri.authority()) {
         return format!("{scheme}://{authority}");
     }
-    let host = parts.headers.get("host").and_then(|v| v.to_str().ok()).unwrap_or("localhost");
+    let host = parts
+        .headers
+        .get("host")
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("localhost");
     format!("http://{host}")
 }

@@ -7,7 +7,10 @@ use axum::body::Body;
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use http::Request;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::io;
 use std::net::SocketAddr;
@@ -45,9 +48,14 @@ impl Tls {
         ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         ca.distinguished_name = DistinguishedName::new();
-        ca.distinguished_name.push(DnType::CommonName, "Postroom simulator CA");
+        ca.distinguished_name
+            .push(DnType::CommonName, "Postroom simulator CA");
         let issuer = CertifiedIssuer::self_signed(ca, KeyPair::generate()?)?;
-        let mut server = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()])?;
+        let mut server = CertificateParams::new(vec![
+            "localhost".to_owned(),
+            "127.0.0.1".to_owned(),
+            "::1".to_owned(),
+        ])?;
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate()?;
         let certificate = server.signed_by(&key, &issuer)?;
@@ -60,7 +68,10 @@ impl Tls {
                 PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
             )?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { ca_pem: issuer.pem(), config: Arc::new(config) })
+        Ok(Self {
+            ca_pem: issuer.pem(),
+            config: Arc::new(config),
+        })
     }
 
     /// The authority's certificate, for the client's trust store.
@@ -94,10 +105,18 @@ impl Running {
 
 impl Simulator {
     /// Serves on a listener until stopped.
-    pub fn serve(&self, listener: tokio::net::TcpListener, tls: Option<Tls>) -> Result<Running, ServeError> {
+    pub fn serve(
+        &self,
+        listener: tokio::net::TcpListener,
+        tls: Option<Tls>,
+    ) -> Result<Running, ServeError> {
         let address = listener.local_addr()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let host = if address.ip().is_loopback() { "localhost".to_owned() } else { address.ip().to_string() };
+        let host = if address.ip().is_loopback() {
+            "localhost".to_owned()
+        } else {
+            address.ip().to_string()
+        };
         let origin = format!("{scheme}://{host}:{}", address.port());
         {
             let mut state = self.lock();
@@ -106,15 +125,25 @@ impl Simulator {
                 state.options.origin = Some(origin.clone());
             }
         }
-        let service = Door { router: self.router() };
+        let service = Door {
+            router: self.router(),
+        };
         let handle = Handle::new();
         let server = axum_server::from_tcp(listener.into_std()?)?.handle(handle.clone());
         let make = tower::make::Shared::new(service);
         let task = match tls {
             None => tokio::spawn(server.serve(make)),
-            Some(tls) => tokio::spawn(server.acceptor(RustlsAcceptor::new(RustlsConfig::from_config(tls.config))).serve(make)),
+            Some(tls) => tokio::spawn(
+                server
+                    .acceptor(RustlsAcceptor::new(RustlsConfig::from_config(tls.config)))
+                    .serve(make),
+            ),
         };
-        Ok(Running { origin, handle, task })
+        Ok(Running {
+            origin,
+            handle,
+            task,
+        })
     }
 }
 
@@ -143,7 +172,10 @@ where
             let Ok(reply) = router.oneshot(request.map(Body::new)).await;
             // An error here closes the connection before a byte is answered.
             if reply.extensions().get::<ConnectionReset>().is_some() {
-                return Err(io::Error::new(io::ErrorKind::ConnectionReset, "an armed fault reset this connection"));
+                return Err(io::Error::new(
+                    io::ErrorKind::ConnectionReset,
+                    "an armed fault reset this connection",
+                ));
             }
             Ok(reply)
         })

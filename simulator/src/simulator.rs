@@ -85,7 +85,13 @@ impl Simulator {
             issued: Vec::new(),
             next_mail: 0,
         };
-        Self { core: Arc::new(Core { state: Mutex::new(state), clock, key: SigningKey::embedded() }) }
+        Self {
+            core: Arc::new(Core {
+                state: Mutex::new(state),
+                clock,
+                key: SigningKey::embedded(),
+            }),
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -105,6 +111,8 @@ impl Simulator {
 impl State {
     /// The mailbox an address (any case) or a GUID names.
     pub(crate) fn mailbox_named(&self, name: &str) -> Option<usize> {
-        self.mailboxes.iter().position(|m| m.address.eq_ignore_ascii_case(name) || m.guid.eq_ignore_ascii_case(name))
+        self.mailboxes
+            .iter()
+            .position(|m| m.address.eq_ignore_ascii_case(name) || m.guid.eq_ignore_ascii_case(name))
     }
 }

@@ -23,7 +23,11 @@ pub(crate) type Reply = Response<Body>;
 impl Call {
     /// The decoded path segments. A segment may contain a decoded `/`.
     pub(crate) fn segments(&self) -> Vec<String> {
-        self.path.split('/').filter(|s| !s.is_empty()).map(percent_decode).collect()
+        self.path
+            .split('/')
+            .filter(|s| !s.is_empty())
+            .map(percent_decode)
+            .collect()
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -31,7 +35,10 @@ impl Call {
     }
 
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.query
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 }
 
@@ -46,7 +53,11 @@ pub(crate) fn percent_decode(segment: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
-        match bytes.get(at + 1..at + 3).and_then(hex_byte).filter(|_| *byte == b'%') {
+        match bytes
+            .get(at + 1..at + 3)
+            .and_then(hex_byte)
+            .filter(|_| *byte == b'%')
+        {
             Some(decoded) => {
                 out.push(decoded);
                 at += 3;
@@ -65,7 +76,11 @@ fn hex_byte(pair: &[u8]) -> Option<u8> {
 }
 
 pub(crate) fn json(status: u16, body: &Value) -> Reply {
-    typed(status, "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8", body.to_string())
+    typed(
+        status,
+        "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8",
+        body.to_string(),
+    )
 }
 
 pub(crate) fn plain_json(status: u16, body: &Value) -> Reply {
@@ -88,6 +103,8 @@ pub(crate) fn empty(status: u16) -> Reply {
 /// Sets a header; a value that cannot be one is left out.
 pub(crate) fn set(reply: &mut Reply, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
-        reply.headers_mut().insert(HeaderName::from_static(name), value);
+        reply
+            .headers_mut()
+            .insert(HeaderName::from_static(name), value);
     }
 }

@@ -27,7 +27,13 @@ pub struct Delivery {
 impl Delivery {
     /// Unread mail for the inbox, received now.
     pub fn inbox(mime: impl Into<Mime>) -> Self {
-        Self { mime: mime.into(), folder: "inbox".to_owned(), received_ms: None, read: false, draft: false }
+        Self {
+            mime: mime.into(),
+            folder: "inbox".to_owned(),
+            received_ms: None,
+            read: false,
+            draft: false,
+        }
     }
 
     /// The same, into another folder.
@@ -49,7 +55,10 @@ impl Simulator {
     /// A new mailbox with the usual folders; answers its GUID. An existing one stays as it is.
     pub fn add_mailbox(&self, address: &str) -> String {
         let mut state = self.lock();
-        if let Some(known) = state.mailbox_named(address).and_then(|at| state.mailboxes.get(at)) {
+        if let Some(known) = state
+            .mailbox_named(address)
+            .and_then(|at| state.mailboxes.get(at))
+        {
             return known.guid.clone();
         }
         let mailbox = Mailbox::new(address, state.options.readings.id_alphabet);
@@ -63,7 +72,11 @@ impl Simulator {
         let now = self.now_ms();
         self.with(mailbox, |m| {
             let folder = m.folder_by_path(&delivery.folder)?;
-            let start = Start { received_ms: delivery.received_ms.unwrap_or(now), read: delivery.read, draft: delivery.draft };
+            let start = Start {
+                received_ms: delivery.received_ms.unwrap_or(now),
+                read: delivery.read,
+                draft: delivery.draft,
+            };
             let key = m.add(folder, delivery.mime, &start, now);
             Ok(m.id_of(key, IdFormat::Immutable))
         })
@@ -76,13 +89,22 @@ impl Simulator {
     }
 
     /// Fills a folder with so many generated messages, received over the last `days` days, some of them read.
-    pub fn fill(&self, mailbox: &str, folder: &str, count: usize, days: u32) -> Result<(), ControlError> {
+    pub fn fill(
+        &self,
+        mailbox: &str,
+        folder: &str,
+        count: usize,
+        days: u32,
+    ) -> Result<(), ControlError> {
         let now = self.now_ms();
         let span = i64::from(days.max(1)) * 86_400_000;
         for at in 0..count {
-            let step = i64::try_from(at).unwrap_or(0) * (span / i64::try_from(count.max(1)).unwrap_or(1));
+            let step =
+                i64::try_from(at).unwrap_or(0) * (span / i64::try_from(count.max(1)).unwrap_or(1));
             let received = now - span + step;
-            let mut delivery = Delivery::inbox(self.next_generated(received - 4_000)).folder(folder).received(received);
+            let mut delivery = Delivery::inbox(self.next_generated(received - 4_000))
+                .folder(folder)
+                .received(received);
             delivery.read = self.lock().rng.random_ratio(1, 3);
             self.deliver(mailbox, delivery)?;
         }
@@ -93,12 +115,24 @@ impl Simulator {
     pub fn deliver_sized(&self, mailbox: &str, size: usize) -> Result<String, ControlError> {
         let sent_ms = self.now_ms();
         let (seed, index) = self.next_number();
-        self.deliver(mailbox, Delivery::inbox(Mime::Sized { seed, index, sent_ms, size }))
+        self.deliver(
+            mailbox,
+            Delivery::inbox(Mime::Sized {
+                seed,
+                index,
+                sent_ms,
+                size,
+            }),
+        )
     }
 
     fn next_generated(&self, sent_ms: i64) -> Mime {
         let (seed, index) = self.next_number();
-        Mime::Generated { seed, index, sent_ms }
+        Mime::Generated {
+            seed,
+            index,
+            sent_ms,
+        }
     }
 
     fn next_number(&self) -> (u64, u64) {
@@ -145,7 +179,12 @@ impl Simulator {
     }
 
     /// Replaces the content of a draft.
-    pub fn edit_draft(&self, mailbox: &str, id: &str, mime: impl Into<Mime>) -> Result<(), ControlError> {
+    pub fn edit_draft(
+        &self,
+        mailbox: &str,
+        id: &str,
+        mime: impl Into<Mime>,
+    ) -> Result<(), ControlError> {
         let now = self.now_ms();
         let mime = mime.into();
         self.with_item(mailbox, id, |m, key| {
@@ -166,16 +205,29 @@ impl Simulator {
     }
 
     /// Adds a link to a file elsewhere, which Graph shows as a reference attachment.
-    pub fn add_reference(&self, mailbox: &str, id: &str, name: &str, url: &str) -> Result<(), ControlError> {
+    pub fn add_reference(
+        &self,
+        mailbox: &str,
+        id: &str,
+        name: &str,
+        url: &str,
+    ) -> Result<(), ControlError> {
         let now = self.now_ms();
         self.with_item(mailbox, id, |m, key| {
-            m.update(key, Touched::Content, now, |i| i.references.push((name.to_owned(), url.to_owned())));
+            m.update(key, Touched::Content, now, |i| {
+                i.references.push((name.to_owned(), url.to_owned()))
+            });
             Ok(())
         })
     }
 
     /// Damages a message, or with `None` repairs it.
-    pub fn corrupt(&self, mailbox: &str, id: &str, how: Option<Corruption>) -> Result<(), ControlError> {
+    pub fn corrupt(
+        &self,
+        mailbox: &str,
+        id: &str,
+        how: Option<Corruption>,
+    ) -> Result<(), ControlError> {
         self.with_item(mailbox, id, |m, key| {
             if let Some(item) = m.items.get_mut(key) {
                 item.corruption = how;
@@ -185,12 +237,20 @@ impl Simulator {
     }
 
     /// Makes a folder (`parent/child`; the parent must exist); answers its id.
-    pub fn create_folder(&self, mailbox: &str, path: &str, hidden: bool) -> Result<String, ControlError> {
+    pub fn create_folder(
+        &self,
+        mailbox: &str,
+        path: &str,
+        hidden: bool,
+    ) -> Result<String, ControlError> {
         self.with(mailbox, |m| {
             let (parent, name) = path.rsplit_once('/').unwrap_or(("msgfolderroot", path));
             let parent = m.folder_by_path(parent)?;
             let key = m.create_folder(parent, name, hidden)?;
-            m.folders.get(key).map(|f| f.id.clone()).ok_or_else(|| FolderTrouble::Unknown(path.to_owned()).into())
+            m.folders
+                .get(key)
+                .map(|f| f.id.clone())
+                .ok_or_else(|| FolderTrouble::Unknown(path.to_owned()).into())
         })
     }
 
@@ -251,7 +311,9 @@ impl Simulator {
         act: impl FnOnce(&mut Mailbox, ItemKey) -> Result<T, ControlError>,
     ) -> Result<T, ControlError> {
         self.with(mailbox, |m| {
-            let key = m.item_by_id(id).ok_or_else(|| ControlError::Message(id.to_owned()))?;
+            let key = m
+                .item_by_id(id)
+                .ok_or_else(|| ControlError::Message(id.to_owned()))?;
             act(m, key)
         })
     }
@@ -259,5 +321,6 @@ impl Simulator {
 
 fn find<'a>(state: &'a mut State, mailbox: &str) -> Result<&'a mut Mailbox, ControlError> {
     let at = state.mailbox_named(mailbox);
-    at.and_then(|at| state.mailboxes.get_mut(at)).ok_or_else(|| ControlError::Mailbox(mailbox.to_owned()))
+    at.and_then(|at| state.mailboxes.get_mut(at))
+        .ok_or_else(|| ControlError::Mailbox(mailbox.to_owned()))
 }

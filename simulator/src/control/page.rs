@@ -11,7 +11,12 @@ pub(crate) fn front(simulator: &Simulator, origin: &str) -> String {
         let state = simulator.lock();
         for mailbox in &state.mailboxes {
             let alive = mailbox.items.iter().filter(|i| i.alive).count();
-            let _ = write!(rows, "<tr><td>{}</td><td>{}</td><td>{alive} messages</td></tr>", escape(&mailbox.address), mailbox.guid);
+            let _ = write!(
+                rows,
+                "<tr><td>{}</td><td>{}</td><td>{alive} messages</td></tr>",
+                escape(&mailbox.address),
+                mailbox.guid
+            );
         }
     }
     format!(
@@ -30,5 +35,8 @@ pub(crate) fn front(simulator: &Simulator, origin: &str) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

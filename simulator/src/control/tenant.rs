@@ -2,8 +2,8 @@
 
 use super::ControlError;
 use crate::entra::{App, Secret};
-use crate::faults::board::ArmedFault;
 use crate::faults::FaultSpec;
+use crate::faults::board::ArmedFault;
 use crate::options::{Latency, Limits};
 use crate::readings::Readings;
 use crate::simulator::Simulator;
@@ -35,22 +35,35 @@ impl Simulator {
         Registration {
             tenant_id: state.options.tenant_id.clone(),
             client_id: app.map(|a| a.client_id.clone()).unwrap_or_default(),
-            client_secret: app.and_then(|a| a.secrets.last()).map(|s| s.text.clone()).unwrap_or_default(),
+            client_secret: app
+                .and_then(|a| a.secrets.last())
+                .map(|s| s.text.clone())
+                .unwrap_or_default(),
         }
     }
 
     /// Grants an app exactly these roles. Tokens given out before keep what they have.
     pub fn set_roles(&self, client_id: &str, roles: &[&str]) -> Result<(), ControlError> {
-        self.with_app(client_id, |app| app.roles = roles.iter().map(|r| (*r).to_owned()).collect())
+        self.with_app(client_id, |app| {
+            app.roles = roles.iter().map(|r| (*r).to_owned()).collect()
+        })
     }
 
     /// Adds a secret; with `expire_old` the earlier ones are expired, without they still serve.
-    pub fn rotate_secret(&self, client_id: &str, secret: &str, expire_old: bool) -> Result<(), ControlError> {
+    pub fn rotate_secret(
+        &self,
+        client_id: &str,
+        secret: &str,
+        expire_old: bool,
+    ) -> Result<(), ControlError> {
         self.with_app(client_id, |app| {
             for old in &mut app.secrets {
                 old.expired |= expire_old;
             }
-            app.secrets.push(Secret { text: secret.to_owned(), expired: false });
+            app.secrets.push(Secret {
+                text: secret.to_owned(),
+                expired: false,
+            });
         })
     }
 
@@ -139,7 +152,11 @@ impl Simulator {
 
     fn with_app(&self, client_id: &str, act: impl FnOnce(&mut App)) -> Result<(), ControlError> {
         let mut state = self.lock();
-        let app = state.apps.iter_mut().find(|a| a.client_id.eq_ignore_ascii_case(client_id));
-        app.map(act).ok_or_else(|| ControlError::App(client_id.to_owned()))
+        let app = state
+            .apps
+            .iter_mut()
+            .find(|a| a.client_id.eq_ignore_ascii_case(client_id));
+        app.map(act)
+            .ok_or_else(|| ControlError::App(client_id.to_owned()))
     }
 }

@@ -19,8 +19,21 @@ pub(crate) struct Bearer {
 pub(crate) type Refused = &'static str;
 
 /// The claims of an app-only token (Microsoft identity platform, "Access token claims reference").
-pub(crate) fn claims(state: &State, origin: &str, app: &str, audience: &str, uti: &str, now_s: i64, life_s: i64) -> Value {
-    let roles = state.apps.iter().find(|a| a.client_id == app).map(|a| a.roles.clone()).unwrap_or_default();
+pub(crate) fn claims(
+    state: &State,
+    origin: &str,
+    app: &str,
+    audience: &str,
+    uti: &str,
+    now_s: i64,
+    life_s: i64,
+) -> Value {
+    let roles = state
+        .apps
+        .iter()
+        .find(|a| a.client_id == app)
+        .map(|a| a.roles.clone())
+        .unwrap_or_default();
     let object = crate::mailbox::ids::guid_of(&format!("service principal of {app}"));
     let mut claims = json!({
         "aud": audience, "iss": format!("{origin}/{}/v2.0", state.options.tenant_id), "iat": now_s, "nbf": now_s,
@@ -46,7 +59,11 @@ pub(crate) fn check(simulator: &Simulator, header: Option<&str>) -> Result<Beare
     if token.split('.').count() != 3 {
         return Err("IDX14100: JWT is not well formed, there are no dots (.).");
     }
-    let claims = simulator.core.key.verify(token).ok_or("Access token validation failure. Invalid signature.")?;
+    let claims = simulator
+        .core
+        .key
+        .verify(token)
+        .ok_or("Access token validation failure. Invalid signature.")?;
     let text = |name: &str| claims[name].as_str().unwrap_or_default();
     let state = simulator.lock();
     if text("aud") != GRAPH {
@@ -61,6 +78,15 @@ pub(crate) fn check(simulator: &Simulator, header: Option<&str>) -> Result<Beare
     if state.revoked.contains(text("uti")) {
         return Err("Access token has been revoked.");
     }
-    let roles = claims["roles"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-    Ok(Bearer { app: text("appid").to_owned(), roles })
+    let roles = claims["roles"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
+    Ok(Bearer {
+        app: text("appid").to_owned(),
+        roles,
+    })
 }

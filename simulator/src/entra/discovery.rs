@@ -34,7 +34,10 @@ pub(crate) fn keys(simulator: &Simulator, call: &Call, tenant: &str) -> Reply {
     if let Err(refusal) = base(simulator, call, tenant) {
         return finish(simulator, error::answer(simulator, call, &refusal));
     }
-    finish(simulator, plain_json(200, &json!({ "keys": [simulator.core.key.jwk()] })))
+    finish(
+        simulator,
+        plain_json(200, &json!({ "keys": [simulator.core.key.jwk()] })),
+    )
 }
 
 /// `{origin}/{tenant id}`; `common` and its kind keep their name as Entra does it.

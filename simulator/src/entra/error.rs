@@ -18,12 +18,22 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// 400, the status of everything but `invalid_client`.
     pub(crate) fn bad(error: &str, code: u32, text: impl Into<String>) -> Self {
-        Self { status: 400, error: error.to_owned(), code, text: text.into() }
+        Self {
+            status: 400,
+            error: error.to_owned(),
+            code,
+            text: text.into(),
+        }
     }
 
     /// 401 `invalid_client`.
     pub(crate) fn client(code: u32, text: impl Into<String>) -> Self {
-        Self { status: 401, error: "invalid_client".to_owned(), code, text: text.into() }
+        Self {
+            status: 401,
+            error: "invalid_client".to_owned(),
+            code,
+            text: text.into(),
+        }
     }
 }
 
@@ -32,7 +42,9 @@ pub(crate) fn answer(simulator: &Simulator, call: &Call, refusal: &Refusal) -> R
         let mut state = simulator.lock();
         (guid(&mut state.rng), guid(&mut state.rng))
     };
-    let correlation = call.header("client-request-id").map_or(fallback, str::to_owned);
+    let correlation = call
+        .header("client-request-id")
+        .map_or(fallback, str::to_owned);
     let stamp = entra_time(simulator.now_ms());
     let description = format!(
         "AADSTS{}: {} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {stamp}",
@@ -57,7 +69,11 @@ pub(crate) fn dress(simulator: &Simulator, reply: &mut Reply) {
     set(reply, "cache-control", "no-store, no-cache");
     set(reply, "pragma", "no-cache");
     set(reply, "expires", "-1");
-    set(reply, "strict-transport-security", "max-age=31536000; includeSubDomains");
+    set(
+        reply,
+        "strict-transport-security",
+        "max-age=31536000; includeSubDomains",
+    );
     set(reply, "x-content-type-options", "nosniff");
     set(reply, "x-ms-ests-server", "2.1.21000.0 - SIM ProdSlices");
     set(reply, "date", &crate::clock::http_date(simulator.now_ms()));

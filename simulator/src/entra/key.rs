@@ -20,7 +20,9 @@ pub(crate) struct SigningKey {
 impl SigningKey {
     pub(crate) fn embedded() -> Self {
         // The file is part of the program; a test sees that it is read.
-        Self { pair: KeyPair::from_pkcs8(SIMULATOR_SIGNING_KEY).ok() }
+        Self {
+            pair: KeyPair::from_pkcs8(SIMULATOR_SIGNING_KEY).ok(),
+        }
     }
 
     /// A compact JWS (RFC 7515) over these claims, RS256.
@@ -34,7 +36,12 @@ impl SigningKey {
         let Some(pair) = &self.pair else { return text };
         let mut signature = vec![0; pair.public().modulus_len()];
         // PKCS #1 v1.5 signing fails only for a wrong length of the buffer.
-        let _ = pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature);
+        let _ = pair.sign(
+            &RSA_PKCS1_SHA256,
+            &SystemRandom::new(),
+            text.as_bytes(),
+            &mut signature,
+        );
         format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
@@ -53,7 +60,9 @@ impl SigningKey {
 
     /// The key as a JWK (RFC 7517).
     pub(crate) fn jwk(&self) -> Value {
-        let Some(pair) = &self.pair else { return Value::Null };
+        let Some(pair) = &self.pair else {
+            return Value::Null;
+        };
         let parts: PublicKeyComponents<Vec<u8>> = pair.public().into();
         json!({
             "kty": "RSA", "use": "sig", "kid": KEY_ID, "x5t": KEY_ID, "alg": "RS256",

@@ -47,7 +47,12 @@ pub(crate) struct Target<'a> {
 impl FaultBoard {
     pub(crate) fn arm(&mut self, spec: FaultSpec) -> u64 {
         self.next_id += 1;
-        self.armed.push(ArmedFault { id: self.next_id, spec, seen: 0, fired: 0 });
+        self.armed.push(ArmedFault {
+            id: self.next_id,
+            spec,
+            seen: 0,
+            fired: 0,
+        });
         self.next_id
     }
 
@@ -83,8 +88,14 @@ impl FaultBoard {
 
 impl FaultSpec {
     fn aims_at(&self, target: Target<'_>) -> bool {
-        let mailbox = self.mailbox.as_deref().is_none_or(|m| target.mailbox.is_some_and(|t| t.eq_ignore_ascii_case(m)));
-        let message = self.message.as_deref().is_none_or(|m| target.message.is_some_and(|(a, b)| a == m || b == m));
+        let mailbox = self
+            .mailbox
+            .as_deref()
+            .is_none_or(|m| target.mailbox.is_some_and(|t| t.eq_ignore_ascii_case(m)));
+        let message = self
+            .message
+            .as_deref()
+            .is_none_or(|m| target.message.is_some_and(|(a, b)| a == m || b == m));
         (self.on == RequestKind::Any || self.on == target.kind) && mailbox && message
     }
 }
@@ -96,11 +107,22 @@ mod tests {
     #[test]
     fn a_fault_waits_happens_as_often_as_told_and_stops() {
         let mut board = FaultBoard::default();
-        board.arm(FaultSpec::once(RequestKind::Value, Fault::EmptyNotFound).after(1).times(2).mailbox("A@x.test"));
-        let at = |kind, mailbox| Target { kind, mailbox: Some(mailbox), message: None };
+        board.arm(
+            FaultSpec::once(RequestKind::Value, Fault::EmptyNotFound)
+                .after(1)
+                .times(2)
+                .mailbox("A@x.test"),
+        );
+        let at = |kind, mailbox| Target {
+            kind,
+            mailbox: Some(mailbox),
+            message: None,
+        };
         assert_eq!(board.meet(at(RequestKind::Delta, "a@x.test")), None);
         assert_eq!(board.meet(at(RequestKind::Value, "b@x.test")), None);
-        let met: Vec<bool> = (0..5).map(|_| board.meet(at(RequestKind::Value, "a@x.test")).is_some()).collect();
+        let met: Vec<bool> = (0..5)
+            .map(|_| board.meet(at(RequestKind::Value, "a@x.test")).is_some())
+            .collect();
         assert_eq!(met, [false, true, true, false, false]);
         assert!(!board.list()[0].is_live());
     }

@@ -7,7 +7,9 @@ pub(crate) mod body;
 use serde::{Deserialize, Serialize};
 
 /// Kinds of requests, as faults and statistics tell them apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum RequestKind {
     /// The token endpoint.
@@ -97,7 +99,12 @@ pub enum Cut {
 
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
 pub enum Fault {
     /// 429.
     TooManyRequests {
@@ -240,7 +247,14 @@ pub struct FaultSpec {
 impl FaultSpec {
     /// `fault`, once, for the next request of kind `on`.
     pub fn once(on: RequestKind, fault: Fault) -> Self {
-        Self { on, mailbox: None, message: None, after: 0, times: Times::Count(1), fault }
+        Self {
+            on,
+            mailbox: None,
+            message: None,
+            after: 0,
+            times: Times::Count(1),
+            fault,
+        }
     }
 
     /// The same, so many times.

@@ -22,7 +22,8 @@ enum Found {
 pub(crate) fn list(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     query::only(scene.call, &["select", "top", "skip", "expand"])?;
     let key = scene.readable()?.0;
-    let body = json!({"@odata.context": scene.context("messages/attachments"), "value": all(scene, key)?});
+    let body =
+        json!({"@odata.context": scene.context("messages/attachments"), "value": all(scene, key)?});
     Ok(reply_json(200, &body))
 }
 
@@ -30,7 +31,10 @@ pub(crate) fn list(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
 pub(crate) fn all(scene: &Scene<'_>, key: ItemKey) -> Result<Vec<Value>, GraphError> {
     let select = select(scene)?;
     let found = find(scene, key)?;
-    Ok(found.iter().map(|(id, one)| attachment_json(scene, key, id, one, &select)).collect())
+    Ok(found
+        .iter()
+        .map(|(id, one)| attachment_json(scene, key, id, one, &select))
+        .collect())
 }
 
 pub(crate) fn get(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
@@ -48,9 +52,15 @@ pub(crate) fn value(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     match pick(scene, key)?.1 {
         Found::Reference(..) => Err(GraphError::method()),
         Found::Mime(one) => {
-            let content_type = if one.item { "text/plain" } else { one.content_type.as_str() };
+            let content_type = if one.item {
+                "text/plain"
+            } else {
+                one.content_type.as_str()
+            };
             let mut reply = typed(200, content_type, streamed(&one.bytes));
-            reply.extensions_mut().insert(BodyLength(u64::try_from(one.bytes.len()).unwrap_or(0)));
+            reply
+                .extensions_mut()
+                .insert(BodyLength(u64::try_from(one.bytes.len()).unwrap_or(0)));
             Ok(reply)
         }
     }
@@ -58,18 +68,32 @@ pub(crate) fn value(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
 
 fn pick(scene: &Scene<'_>, key: ItemKey) -> Result<(String, Found), GraphError> {
     let id = scene.route.attachment.clone().unwrap_or_default();
-    let found = find(scene, key)?.into_iter().find(|(known, _)| *known == id);
+    let found = find(scene, key)?
+        .into_iter()
+        .find(|(known, _)| *known == id);
     found.ok_or_else(|| {
-        if crate::mailbox::ids::well_formed(&id) { GraphError::item_not_found() } else { GraphError::malformed_id() }
+        if crate::mailbox::ids::well_formed(&id) {
+            GraphError::item_not_found()
+        } else {
+            GraphError::malformed_id()
+        }
     })
 }
 
 fn find(scene: &Scene<'_>, key: ItemKey) -> Result<Vec<(String, Found)>, GraphError> {
     let mailbox = scene.mailbox()?;
-    let item = mailbox.items.get(key).ok_or_else(GraphError::item_not_found)?;
+    let item = mailbox
+        .items
+        .get(key)
+        .ok_or_else(GraphError::item_not_found)?;
     let message_id = mailbox.id_of(key, scene.prefer.ids);
-    let mime = parts::attachments(&item.mime.bytes()).into_iter().map(Found::Mime);
-    let references = item.references.iter().map(|(name, _)| Found::Reference(name.clone()));
+    let mime = parts::attachments(&item.mime.bytes())
+        .into_iter()
+        .map(Found::Mime);
+    let references = item
+        .references
+        .iter()
+        .map(|(name, _)| Found::Reference(name.clone()));
     Ok(mime
         .chain(references)
         .enumerate()
@@ -79,12 +103,30 @@ fn find(scene: &Scene<'_>, key: ItemKey) -> Result<Vec<(String, Found)>, GraphEr
 
 fn select(scene: &Scene<'_>) -> Result<Vec<String>, GraphError> {
     const KNOWN: [&str; 10] = [
-        "id", "name", "contentType", "size", "isInline", "lastModifiedDateTime", "contentId", "contentBytes", "contentLocation", "sourceUrl",
+        "id",
+        "name",
+        "contentType",
+        "size",
+        "isInline",
+        "lastModifiedDateTime",
+        "contentId",
+        "contentBytes",
+        "contentLocation",
+        "sourceUrl",
     ];
-    let Some(text) = query::option(scene.call, "select").filter(|_| scene.route.act != super::route::Act::GetMessage) else {
+    let Some(text) = query::option(scene.call, "select")
+        .filter(|_| scene.route.act != super::route::Act::GetMessage)
+    else {
         return Ok(Vec::new());
     };
-    let names: Vec<String> = text.split(',').map(|n| n.trim().trim_start_matches("microsoft.graph.fileAttachment/").to_owned()).collect();
+    let names: Vec<String> = text
+        .split(',')
+        .map(|n| {
+            n.trim()
+                .trim_start_matches("microsoft.graph.fileAttachment/")
+                .to_owned()
+        })
+        .collect();
     match names.iter().find(|n| !KNOWN.contains(&n.as_str())) {
         Some(unknown) => Err(GraphError::bad(format!(
             "Parsing OData Select and Expand failed: Could not find a property named '{unknown}' on type 'Microsoft.OutlookServices.Attachment'."
@@ -93,8 +135,18 @@ fn select(scene: &Scene<'_>) -> Result<Vec<String>, GraphError> {
     }
 }
 
-fn attachment_json(scene: &Scene<'_>, key: ItemKey, id: &str, one: &Found, select: &[String]) -> Value {
-    let modified = scene.mailbox().ok().and_then(|m| m.items.get(key)).map_or(0, |i| i.modified_ms);
+fn attachment_json(
+    scene: &Scene<'_>,
+    key: ItemKey,
+    id: &str,
+    one: &Found,
+    select: &[String],
+) -> Value {
+    let modified = scene
+        .mailbox()
+        .ok()
+        .and_then(|m| m.items.get(key))
+        .map_or(0, |i| i.modified_ms);
     let modified = graph_time(modified);
     let mut out = match one {
         Found::Mime(a) if a.item => json!({

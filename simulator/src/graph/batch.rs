@@ -29,11 +29,18 @@ pub(crate) async fn answer(simulator: &Simulator, call: &Call) -> Reply {
     tokio::time::sleep(latency.network).await;
     let fault = {
         let mut state = simulator.lock();
-        let fault = state.faults.meet(Target { kind: RequestKind::Batch, mailbox: None, message: None });
+        let fault = state.faults.meet(Target {
+            kind: RequestKind::Batch,
+            mailbox: None,
+            message: None,
+        });
         state.stats.faults_met += u64::from(fault.is_some());
         fault
     };
-    let mut reply = match fault.as_ref().and_then(|f| whole_answer(simulator, call, f)) {
+    let mut reply = match fault
+        .as_ref()
+        .and_then(|f| whole_answer(simulator, call, f))
+    {
         Some(reply) => reply,
         None => match run(simulator, call).await {
             Ok(reply) => reply,
@@ -53,12 +60,21 @@ async fn run(simulator: &Simulator, call: &Call) -> Result<Reply, GraphError> {
         return Err(GraphError::method());
     }
     let body = super::write::object(call)?;
-    let requests = body.get("requests").and_then(Value::as_array).filter(|r| !r.is_empty());
-    let requests = requests.ok_or_else(|| GraphError::bad("Invalid batch payload format: 'requests' is required."))?;
+    let requests = body
+        .get("requests")
+        .and_then(Value::as_array)
+        .filter(|r| !r.is_empty());
+    let requests = requests
+        .ok_or_else(|| GraphError::bad("Invalid batch payload format: 'requests' is required."))?;
     if requests.len() > MOST {
-        return Err(GraphError::bad(format!("Number of batch request steps exceeds the maximum value of {MOST}.")));
+        return Err(GraphError::bad(format!(
+            "Number of batch request steps exceeds the maximum value of {MOST}."
+        )));
     }
-    let parts = requests.iter().map(|r| read(call, r)).collect::<Result<Vec<Part>, _>>()?;
+    let parts = requests
+        .iter()
+        .map(|r| read(call, r))
+        .collect::<Result<Vec<Part>, _>>()?;
     check(&parts)?;
     let width = match simulator.lock().options.readings.batch_width {
         BatchWidth::All => MOST,
@@ -68,13 +84,19 @@ async fn run(simulator: &Simulator, call: &Call) -> Result<Reply, GraphError> {
     let mut responses: Vec<Value> = Vec::new();
     let mut waiting = parts;
     while !waiting.is_empty() {
-        let (ready, later): (Vec<Part>, Vec<Part>) =
-            waiting.into_iter().partition(|p| p.depends_on.iter().all(|d| statuses.contains_key(d)));
+        let (ready, later): (Vec<Part>, Vec<Part>) = waiting
+            .into_iter()
+            .partition(|p| p.depends_on.iter().all(|d| statuses.contains_key(d)));
         if ready.is_empty() {
-            return Err(GraphError::bad("The dependsOn of the batch leads in a circle."));
+            return Err(GraphError::bad(
+                "The dependsOn of the batch leads in a circle.",
+            ));
         }
-        let (failed, runnable): (Vec<Part>, Vec<Part>) =
-            ready.into_iter().partition(|p| p.depends_on.iter().any(|d| statuses.get(d).is_none_or(|s| *s >= 400)));
+        let (failed, runnable): (Vec<Part>, Vec<Part>) = ready.into_iter().partition(|p| {
+            p.depends_on
+                .iter()
+                .any(|d| statuses.get(d).is_none_or(|s| *s >= 400))
+        });
         for part in failed {
             let error = json!({"error": {"code": "FailedDependency", "message": "A request this one depends on has failed."}});
             statuses.insert(part.id.to_ascii_lowercase(), 424);
@@ -103,12 +125,20 @@ async fn run(simulator: &Simulator, call: &Call) -> Result<Reply, GraphError> {
 
 fn read(batch: &Call, request: &Value) -> Result<Part, GraphError> {
     let text = |name: &str| request[name].as_str().filter(|t| !t.is_empty());
-    let id = text("id").ok_or_else(|| GraphError::bad("Invalid batch payload format: every request needs an id."))?.to_owned();
+    let id = text("id")
+        .ok_or_else(|| GraphError::bad("Invalid batch payload format: every request needs an id."))?
+        .to_owned();
     let method = text("method").and_then(|m| m.to_ascii_uppercase().parse::<Method>().ok());
-    let method = method.ok_or_else(|| GraphError::bad("Invalid batch payload format: every request needs a method."))?;
-    let url = text("url").ok_or_else(|| GraphError::bad("Invalid batch payload format: every request needs a url."))?;
+    let method = method.ok_or_else(|| {
+        GraphError::bad("Invalid batch payload format: every request needs a method.")
+    })?;
+    let url = text("url").ok_or_else(|| {
+        GraphError::bad("Invalid batch payload format: every request needs a url.")
+    })?;
     if url.contains("://") {
-        return Err(GraphError::bad(format!("Invalid batch payload format: the url '{url}' must be relative.")));
+        return Err(GraphError::bad(format!(
+            "Invalid batch payload format: the url '{url}' must be relative."
+        )));
     }
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let mut headers = HeaderMap::new();
@@ -121,12 +151,19 @@ fn read(batch: &Call, request: &Value) -> Result<Part, GraphError> {
     let body = match request.get("body") {
         None | Some(Value::Null) => Bytes::new(),
         Some(_) if !headers.contains_key("content-type") => {
-            return Err(GraphError::bad("Write request id : {id} does not contain Content-Type header or body.".replace("{id}", &id)));
+            return Err(GraphError::bad(
+                "Write request id : {id} does not contain Content-Type header or body."
+                    .replace("{id}", &id),
+            ));
         }
         Some(body) => Bytes::from(body.to_string()),
     };
     // A part acts for the caller of the batch, unless it brings its own token.
-    if let Some(bearer) = batch.headers.get("authorization").filter(|_| !headers.contains_key("authorization")) {
+    if let Some(bearer) = batch
+        .headers
+        .get("authorization")
+        .filter(|_| !headers.contains_key("authorization"))
+    {
         headers.insert("authorization", bearer.clone());
     }
     let depends_on = request["dependsOn"]
@@ -144,21 +181,34 @@ fn read(batch: &Call, request: &Value) -> Result<Part, GraphError> {
         body,
         origin: batch.origin.clone(),
     };
-    Ok(Part { id, depends_on, call })
+    Ok(Part {
+        id,
+        depends_on,
+        call,
+    })
 }
 
 fn check(parts: &[Part]) -> Result<(), GraphError> {
     let mut seen = HashSet::new();
     for part in parts {
         if !seen.insert(part.id.to_ascii_lowercase()) {
-            return Err(GraphError::bad(format!("Request Id '{}' has to be unique in a batch.", part.id)));
+            return Err(GraphError::bad(format!(
+                "Request Id '{}' has to be unique in a batch.",
+                part.id
+            )));
         }
         if part.call.path.starts_with("/v1.0/$batch") {
             return Err(GraphError::bad("Batches cannot be nested."));
         }
     }
-    match parts.iter().flat_map(|p| &p.depends_on).find(|d| !seen.contains(*d)) {
-        Some(unknown) => Err(GraphError::bad(format!("dependsOn names the unknown request id '{unknown}'."))),
+    match parts
+        .iter()
+        .flat_map(|p| &p.depends_on)
+        .find(|d| !seen.contains(*d))
+    {
+        Some(unknown) => Err(GraphError::bad(format!(
+            "dependsOn names the unknown request id '{unknown}'."
+        ))),
         None => Ok(()),
     }
 }
@@ -171,7 +221,12 @@ async fn response(id: &str, reply: Reply) -> Value {
         let name: Vec<String> = name
             .as_str()
             .split('-')
-            .map(|w| w.chars().enumerate().map(|(i, c)| if i == 0 { c.to_ascii_uppercase() } else { c }).collect())
+            .map(|w| {
+                w.chars()
+                    .enumerate()
+                    .map(|(i, c)| if i == 0 { c.to_ascii_uppercase() } else { c })
+                    .collect()
+            })
             .collect();
         headers.insert(name.join("-"), value.to_str().unwrap_or_default().into());
     }
@@ -179,7 +234,8 @@ async fn response(id: &str, reply: Reply) -> Value {
     let mut out = json!({"id": id, "status": parts.status.as_u16(), "headers": headers});
     if !bytes.is_empty() {
         // What is not JSON travels as a base64 text.
-        out["body"] = serde_json::from_slice(&bytes).unwrap_or_else(|_| STANDARD.encode(&bytes).into());
+        out["body"] =
+            serde_json::from_slice(&bytes).unwrap_or_else(|_| STANDARD.encode(&bytes).into());
     }
     out
 }

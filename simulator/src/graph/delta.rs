@@ -14,12 +14,29 @@ use serde_json::{Map, Value, json};
 
 pub(crate) fn answer(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     let Some(segment) = scene.route.folder.clone() else {
-        return Err(GraphError::bad("Change tracking is not supported against 'microsoft.graph.message'."));
+        return Err(GraphError::bad(
+            "Change tracking is not supported against 'microsoft.graph.message'.",
+        ));
     };
     if query::option(scene.call, "expand").is_some() {
-        return Err(GraphError::new(500, "InternalServerError", "Value cannot be null.\r\nParameter name: type"));
+        return Err(GraphError::new(
+            500,
+            "InternalServerError",
+            "Value cannot be null.\r\nParameter name: type",
+        ));
     }
-    query::only(scene.call, &["select", "top", "filter", "orderby", "changeType", "skiptoken", "deltatoken"])?;
+    query::only(
+        scene.call,
+        &[
+            "select",
+            "top",
+            "filter",
+            "orderby",
+            "changeType",
+            "skiptoken",
+            "deltatoken",
+        ],
+    )?;
     let token = query::option(scene.call, "skiptoken")
         .or_else(|| query::option(scene.call, "deltatoken"))
         // For mail, "latest" is no token at all: everything comes.
@@ -28,18 +45,32 @@ pub(crate) fn answer(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     let folder = match scene.folder_named(&segment) {
         Ok(folder) => folder,
         Err(_) if scene.mailbox()?.was_folder(&segment) && token.is_some() => {
-            return Err(GraphError::new(404, "ErrorSyncFolderNotFound", "The folder to synchronize could not be found."));
+            return Err(GraphError::new(
+                404,
+                "ErrorSyncFolderNotFound",
+                "The folder to synchronize could not be found.",
+            ));
         }
         Err(error) => return Err(error),
     };
-    if scene.mailbox()?.folders.get(folder).is_some_and(|f| f.search) {
-        return Err(GraphError::bad("Change tracking is not supported for search folders."));
+    if scene
+        .mailbox()?
+        .folders
+        .get(folder)
+        .is_some_and(|f| f.search)
+    {
+        return Err(GraphError::bad(
+            "Change tracking is not supported for search folders.",
+        ));
     }
-    let visible = scene.now_ms() - i64::try_from(scene.state.options.delta_lag.as_millis()).unwrap_or(0);
+    let visible =
+        scene.now_ms() - i64::try_from(scene.state.options.delta_lag.as_millis()).unwrap_or(0);
     let round = match token {
         None => {
             let query = read_query(scene)?;
-            scene.mailbox()?.first_round(scene.at, folder, query, visible)
+            scene
+                .mailbox()?
+                .first_round(scene.at, folder, query, visible)
         }
         Some(token) => match resume(scene, folder, &token, visible)? {
             Resumed::Round(round) => round,
@@ -53,25 +84,46 @@ fn read_query(scene: &Scene<'_>) -> Result<DeltaQuery, GraphError> {
     let call = scene.call;
     let received_from = match query::filter(call)?.as_slice() {
         [] => None,
-        [one] if one.property == "receivedDateTime" && (one.operator == "ge" || one.operator == "gt") => {
+        [one]
+            if one.property == "receivedDateTime"
+                && (one.operator == "ge" || one.operator == "gt") =>
+        {
             Some((one.value.parse().unwrap_or(0), one.operator == "gt"))
         }
-        _ => return Err(GraphError::bad("Delta supports only a filter on receivedDateTime with ge or gt.")),
+        _ => {
+            return Err(GraphError::bad(
+                "Delta supports only a filter on receivedDateTime with ge or gt.",
+            ));
+        }
     };
     let newest_first = match query::option(call, "orderby") {
         None => false,
         Some("receivedDateTime desc") => true,
-        Some(_) => return Err(GraphError::bad("Delta supports only $orderby=receivedDateTime desc.")),
+        Some(_) => {
+            return Err(GraphError::bad(
+                "Delta supports only $orderby=receivedDateTime desc.",
+            ));
+        }
     };
     let change_type = match call.parameter("changeType") {
         None => None,
         Some("created") => Some(ChangeType::Created),
         Some("updated") => Some(ChangeType::Updated),
         Some("deleted") => Some(ChangeType::Deleted),
-        Some(_) => return Err(GraphError::bad("changeType must be created, updated or deleted.")),
+        Some(_) => {
+            return Err(GraphError::bad(
+                "changeType must be created, updated or deleted.",
+            ));
+        }
     };
     let top = query::number(call, "top", 1, 1000)?;
-    Ok(DeltaQuery { select: query::select(call)?, received_from, newest_first, top, change_type })
+    Ok(DeltaQuery {
+        select: query::select(call)?,
+        received_from,
+        newest_first,
+        top,
+        change_type,
+    })
 }
 
 enum Resumed {
@@ -79,24 +131,41 @@ enum Resumed {
     Lost(Reply),
 }
 
-fn resume(scene: &mut Scene<'_>, folder: FolderKey, token: &str, visible: i64) -> Result<Resumed, GraphError> {
+fn resume(
+    scene: &mut Scene<'_>,
+    folder: FolderKey,
+    token: &str,
+    visible: i64,
+) -> Result<Resumed, GraphError> {
     if scene.state.evicted.contains(token) {
         return Ok(Resumed::Lost(reset(scene)));
     }
-    let round = scene.state.rounds.get(token).cloned().ok_or_else(|| lost_token(scene))?;
+    let round = scene
+        .state
+        .rounds
+        .get(token)
+        .cloned()
+        .ok_or_else(|| lost_token(scene))?;
     // A token belongs to its mailbox, its folder and its query; options beside it may only repeat the query.
     if round.mailbox != scene.at || round.folder != folder {
         return Err(lost_token(scene));
     }
     let asked = read_query(scene)?;
     if asked != DeltaQuery::default() && asked != round.query {
-        return Err(GraphError::bad("The query options cannot be changed on a link; begin a new round."));
+        return Err(GraphError::bad(
+            "The query options cannot be changed on a link; begin a new round.",
+        ));
     }
     if !round.finished {
         return Ok(Resumed::Round(round));
     }
     let readings = scene.state.options.readings;
-    Ok(Resumed::Round(scene.mailbox()?.next_round(&round, scene.prefer.ids, &readings, visible)))
+    Ok(Resumed::Round(scene.mailbox()?.next_round(
+        &round,
+        scene.prefer.ids,
+        &readings,
+        visible,
+    )))
 }
 
 /// A token that was never given out, or for something else.
@@ -106,7 +175,11 @@ pub(crate) fn lost_token(scene: &Scene<'_>) -> GraphError {
 }
 
 fn code<'a>(scene: &Scene<'_>, pascal: &'a str, camel: &'a str) -> &'a str {
-    if scene.state.options.readings.code_case == CodeCase::Pascal { pascal } else { camel }
+    if scene.state.options.readings.code_case == CodeCase::Pascal {
+        pascal
+    } else {
+        camel
+    }
 }
 
 /// The reset as the reading has it.
@@ -128,44 +201,90 @@ pub(crate) fn gone(scene: &Scene<'_>, location: bool) -> Reply {
     let code = code(scene, "ResyncRequired", "resyncRequired");
     let mut reply = GraphError::new(410, code, "Resync is required.").reply(scene.request);
     if location {
-        crate::wire::set(&mut reply, "location", &format!("{}{}?$deltatoken=", scene.call.origin, scene.call.path));
+        crate::wire::set(
+            &mut reply,
+            "location",
+            &format!("{}{}?$deltatoken=", scene.call.origin, scene.call.path),
+        );
     }
     reply
 }
 
 fn page(scene: &mut Scene<'_>, round: Round) -> Result<Reply, GraphError> {
     let size = scene.prefer.page_size.unwrap_or(10).min(1000);
-    let lines: Vec<Line> = round.lines.iter().skip(round.at).take(size).copied().collect();
+    let lines: Vec<Line> = round
+        .lines
+        .iter()
+        .skip(round.at)
+        .take(size)
+        .copied()
+        .collect();
     let mut value = Vec::with_capacity(lines.len());
-    let shown = lines.iter().filter(|l| is_shown(scene, &round, **l)).count();
+    let shown = lines
+        .iter()
+        .filter(|l| is_shown(scene, &round, **l))
+        .count();
     for line in &lines {
         match *line {
             Line::Present { item } if is_shown(scene, &round, *line) => {
                 let mailbox = scene.mailbox()?;
                 let damage = mailbox.items.get(item).and_then(|i| i.corruption);
-                if damage == Some(Corruption::Always) || (damage == Some(Corruption::InCompany) && shown > 1) {
-                    return Err(GraphError::new(500, "ErrorInternalServerError", "An internal server error occurred. The operation failed."));
+                if damage == Some(Corruption::Always)
+                    || (damage == Some(Corruption::InCompany) && shown > 1)
+                {
+                    return Err(GraphError::new(
+                        500,
+                        "ErrorInternalServerError",
+                        "An internal server error occurred. The operation failed.",
+                    ));
                 }
-                let style = Style { select: &round.query.select, prefer: scene.prefer, always_typed: true };
+                let style = Style {
+                    select: &round.query.select,
+                    prefer: scene.prefer,
+                    always_typed: true,
+                };
                 value.push(Value::Object(render::message(mailbox, item, style)));
             }
             // It left since the round began; the next round says so.
             Line::Present { .. } => {}
-            Line::Removed { item, version, destroyed } => value.push(removed(scene, item, version, destroyed)?),
+            Line::Removed {
+                item,
+                version,
+                destroyed,
+            } => value.push(removed(scene, item, version, destroyed)?),
         }
     }
     let guid = scene.mailbox()?.guid.clone();
-    let folder = scene.mailbox()?.folders.get(round.folder).map(|f| f.id.clone()).unwrap_or_default();
+    let folder = scene
+        .mailbox()?
+        .folders
+        .get(round.folder)
+        .map(|f| f.id.clone())
+        .unwrap_or_default();
     // Ids stand in links as they are in paths: encoded.
     let folder: String = url::form_urlencoded::byte_serialize(folder.as_bytes()).collect();
-    let base = format!("{}/v1.0/users/{guid}/mailFolders/{folder}/messages/delta", scene.call.origin);
+    let base = format!(
+        "{}/v1.0/users/{guid}/mailFolders/{folder}/messages/delta",
+        scene.call.origin
+    );
     let here = round.clone();
     let last = round.at + lines.len() >= round.lines.len();
-    let next = Round { at: round.at + lines.len(), finished: last, ..round };
-    let (name, parameter) = if last { ("@odata.deltaLink", "deltatoken") } else { ("@odata.nextLink", "skiptoken") };
+    let next = Round {
+        at: round.at + lines.len(),
+        finished: last,
+        ..round
+    };
+    let (name, parameter) = if last {
+        ("@odata.deltaLink", "deltatoken")
+    } else {
+        ("@odata.nextLink", "skiptoken")
+    };
     let link = format!("{base}?${parameter}={}", keep(scene, next));
     let mut body = Map::new();
-    body.insert("@odata.context".to_owned(), format!("{}/v1.0/$metadata#Collection(message)", scene.call.origin).into());
+    body.insert(
+        "@odata.context".to_owned(),
+        format!("{}/v1.0/$metadata#Collection(message)", scene.call.origin).into(),
+    );
     body.insert(name.to_owned(), link.into());
     body.insert("value".to_owned(), value.into());
     let body = spoil_page(scene, body, Some((&base, here)));
@@ -183,9 +302,18 @@ fn is_shown(scene: &Scene<'_>, round: &Round, line: Line) -> bool {
     }
 }
 
-fn removed(scene: &Scene<'_>, item: usize, version: u32, destroyed: bool) -> Result<Value, GraphError> {
+fn removed(
+    scene: &Scene<'_>,
+    item: usize,
+    version: u32,
+    destroyed: bool,
+) -> Result<Value, GraphError> {
     let moved_as_changed = scene.state.options.readings.move_reason == MoveReason::Changed;
-    let reason = if destroyed || !moved_as_changed { "deleted" } else { "changed" };
+    let reason = if destroyed || !moved_as_changed {
+        "deleted"
+    } else {
+        "changed"
+    };
     let mailbox = scene.mailbox()?;
     let id = mailbox.id_at(item, version, scene.prefer.ids);
     Ok(json!({"@odata.type": "#microsoft.graph.message", "id": id, "@removed": {"reason": reason}}))
@@ -198,17 +326,36 @@ fn keep(scene: &mut Scene<'_>, round: Round) -> String {
 }
 
 /// Bends a page as an armed fault wants it. `here` is the link base and the state that leads to this page again.
-pub(crate) fn spoil_page(scene: &mut Scene<'_>, mut body: Map<String, Value>, here: Option<(&str, Round)>) -> Map<String, Value> {
+pub(crate) fn spoil_page(
+    scene: &mut Scene<'_>,
+    mut body: Map<String, Value>,
+    here: Option<(&str, Round)>,
+) -> Map<String, Value> {
     let fault = scene.page_fault.take();
     let asked = format!(
         "{}{}?{}",
         scene.call.origin,
         scene.call.path,
-        scene.call.query.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join("&")
+        scene
+            .call
+            .query
+            .iter()
+            .map(|(n, v)| format!("{n}={v}"))
+            .collect::<Vec<_>>()
+            .join("&")
     );
     let again = |scene: &mut Scene<'_>, fresh: bool| match &here {
         Some((base, round)) if fresh || !asked.contains("token=") => {
-            format!("{base}?$skiptoken={}", keep(scene, Round { finished: false, ..round.clone() }))
+            format!(
+                "{base}?$skiptoken={}",
+                keep(
+                    scene,
+                    Round {
+                        finished: false,
+                        ..round.clone()
+                    }
+                )
+            )
         }
         _ => asked.clone(),
     };

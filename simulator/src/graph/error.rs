@@ -16,7 +16,12 @@ pub(crate) struct GraphError {
 
 impl GraphError {
     pub(crate) fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into(), retry_after_ms: None }
+        Self {
+            status,
+            code: code.to_owned(),
+            message: message.into(),
+            retry_after_ms: None,
+        }
     }
 
     pub(crate) fn bad(message: impl Into<String>) -> Self {
@@ -24,7 +29,11 @@ impl GraphError {
     }
 
     pub(crate) fn item_not_found() -> Self {
-        Self::new(404, "ErrorItemNotFound", "The specified object was not found in the store.")
+        Self::new(
+            404,
+            "ErrorItemNotFound",
+            "The specified object was not found in the store.",
+        )
     }
 
     pub(crate) fn malformed_id() -> Self {
@@ -36,21 +45,37 @@ impl GraphError {
     }
 
     pub(crate) fn denied() -> Self {
-        Self::new(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+        Self::new(
+            403,
+            "ErrorAccessDenied",
+            "Access is denied. Check credentials and try again.",
+        )
     }
 
     pub(crate) fn corrupt() -> Self {
-        Self::new(500, "ErrorCorruptData", "Data is corrupt., Invalid global object ID.")
+        Self::new(
+            500,
+            "ErrorCorruptData",
+            "Data is corrupt., Invalid global object ID.",
+        )
     }
 
     pub(crate) fn method() -> Self {
-        Self::new(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+        Self::new(
+            405,
+            "Request_BadRequest",
+            "Specified HTTP method is not allowed for the request target.",
+        )
     }
 
     pub(crate) fn reply(&self, request: &RequestIds) -> Reply {
         let mut reply = json(self.status, &self.body(request));
         if let Some(ms) = self.retry_after_ms {
-            set(&mut reply, "retry-after", &format!("{}.{:03}", ms / 1000, ms % 1000));
+            set(
+                &mut reply,
+                "retry-after",
+                &format!("{}.{:03}", ms / 1000, ms % 1000),
+            );
         }
         reply
     }

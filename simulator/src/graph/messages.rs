@@ -14,11 +14,15 @@ use serde_json::{Map, Value, json};
 
 pub(crate) fn list(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     let call = scene.call;
-    query::only(call, &["select", "top", "skip", "filter", "orderby", "count"])?;
+    query::only(
+        call,
+        &["select", "top", "skip", "filter", "orderby", "count"],
+    )?;
     let select = query::select(call)?;
     let filters = query::filter(call)?;
     let (property, descending) = query::order(call, &filters)?;
-    let top = query::number(call, "top", 1, 1000)?.unwrap_or_else(|| scene.prefer.page_size.unwrap_or(10).min(1000));
+    let top = query::number(call, "top", 1, 1000)?
+        .unwrap_or_else(|| scene.prefer.page_size.unwrap_or(10).min(1000));
     let skip = query::number(call, "skip", 0, usize::MAX)?.unwrap_or(0);
     let folder = scene.folder()?;
     let mailbox = scene.mailbox()?;
@@ -29,11 +33,22 @@ pub(crate) fn list(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
             .items
             .iter()
             .enumerate()
-            .filter(|(_, i)| i.alive && mailbox.folders.get(i.folder).is_some_and(|f| f.well_known != Some("recoverableitemsdeletions")))
+            .filter(|(_, i)| {
+                i.alive
+                    && mailbox
+                        .folders
+                        .get(i.folder)
+                        .is_some_and(|f| f.well_known != Some("recoverableitemsdeletions"))
+            })
             .map(|(k, _)| k)
             .collect(),
     };
-    keys.retain(|k| mailbox.items.get(*k).is_some_and(|item| filters.iter().all(|f| f.holds(mailbox, item))));
+    keys.retain(|k| {
+        mailbox
+            .items
+            .get(*k)
+            .is_some_and(|item| filters.iter().all(|f| f.holds(mailbox, item)))
+    });
     keys.sort_by_cached_key(|k| {
         mailbox.items.get(*k).map(|i| match property.as_str() {
             "sentDateTime" => (i.facts.sent_ms.unwrap_or(i.received_ms), String::new()),
@@ -47,12 +62,24 @@ pub(crate) fn list(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     }
     let total = keys.len();
     let page: Vec<ItemKey> = keys.into_iter().skip(skip).take(top).collect();
-    let damaged = page.iter().any(|k| mailbox.items.get(*k).is_some_and(|i| i.corruption.is_some()));
+    let damaged = page.iter().any(|k| {
+        mailbox
+            .items
+            .get(*k)
+            .is_some_and(|i| i.corruption.is_some())
+    });
     if damaged && !render::is_cheap(&select) {
-        return Err(GraphError::new(500, "ErrorInternalServerError", "An internal server error occurred. The operation failed."));
+        return Err(GraphError::new(
+            500,
+            "ErrorInternalServerError",
+            "An internal server error occurred. The operation failed.",
+        ));
     }
     let style = style(scene, &select);
-    let value: Vec<Value> = page.iter().map(|k| Value::Object(render::message(mailbox, *k, style))).collect();
+    let value: Vec<Value> = page
+        .iter()
+        .map(|k| Value::Object(render::message(mailbox, *k, style)))
+        .collect();
     let mut body = Map::new();
     let below = match folder.and_then(|f| mailbox.folders.get(f)) {
         Some(f) => format!("mailFolders('{}')/messages", f.id),
@@ -63,7 +90,10 @@ pub(crate) fn list(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
         body.insert("@odata.count".to_owned(), total.into());
     }
     if skip + top < total {
-        body.insert("@odata.nextLink".to_owned(), next_by_skip(scene, skip + top).into());
+        body.insert(
+            "@odata.nextLink".to_owned(),
+            next_by_skip(scene, skip + top).into(),
+        );
     }
     body.insert("value".to_owned(), value.into());
     let body = super::delta::spoil_page(scene, body, None);
@@ -73,7 +103,12 @@ pub(crate) fn list(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
 /// The link to the page after `skip` items of the same query.
 pub(crate) fn next_by_skip(scene: &Scene<'_>, skip: usize) -> String {
     let mut url = format!("{}{}?", scene.call.origin, scene.call.path);
-    for (name, value) in scene.call.query.iter().filter(|(n, _)| n.trim_start_matches('$') != "skip") {
+    for (name, value) in scene
+        .call
+        .query
+        .iter()
+        .filter(|(n, _)| n.trim_start_matches('$') != "skip")
+    {
         let value: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
         url.push_str(&format!("{}={}&", name.replace('$', "%24"), value));
     }
@@ -83,7 +118,11 @@ pub(crate) fn next_by_skip(scene: &Scene<'_>, skip: usize) -> String {
 
 fn style<'a>(scene: &Scene<'a>, select: &'a [String]) -> Style<'a> {
     let always_typed = scene.state.options.readings.subtype_mark == SubtypeMark::Every;
-    Style { select, prefer: scene.prefer, always_typed }
+    Style {
+        select,
+        prefer: scene.prefer,
+        always_typed,
+    }
 }
 
 pub(crate) fn get(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
@@ -93,23 +132,36 @@ pub(crate) fn get(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     let mut message = render::message(scene.mailbox()?, key, style(scene, &select));
     if let Some(expand) = query::option(scene.call, "expand") {
         if expand != "attachments" {
-            return Err(GraphError::bad(format!("The expansion '{expand}' is not supported here.")));
+            return Err(GraphError::bad(format!(
+                "The expansion '{expand}' is not supported here."
+            )));
         }
-        message.insert("attachments".to_owned(), super::attachments::all(scene, key)?.into());
+        message.insert(
+            "attachments".to_owned(),
+            super::attachments::all(scene, key)?.into(),
+        );
     }
-    message.insert("@odata.context".to_owned(), scene.context("messages/$entity").into());
+    message.insert(
+        "@odata.context".to_owned(),
+        scene.context("messages/$entity").into(),
+    );
     Ok(reply_json(200, &Value::Object(message)))
 }
 
 /// A message just written, as move, copy and PATCH answer it.
 pub(crate) fn written(scene: &Scene<'_>, key: ItemKey, status: u16) -> Result<Reply, GraphError> {
     let mut message = render::message(scene.mailbox()?, key, style(scene, &[]));
-    message.insert("@odata.context".to_owned(), scene.context("messages/$entity").into());
+    message.insert(
+        "@odata.context".to_owned(),
+        scene.context("messages/$entity").into(),
+    );
     Ok(reply_json(status, &Value::Object(message)))
 }
 
 pub(crate) fn value(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
-    if scene.route.folder.is_some() && scene.state.options.readings.folder_value == FolderValue::Refused {
+    if scene.route.folder.is_some()
+        && scene.state.options.readings.folder_value == FolderValue::Refused
+    {
         return Err(GraphError::method());
     }
     query::only(scene.call, &[])?;
@@ -137,15 +189,28 @@ pub(crate) fn translate(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     let ids: Vec<String> = body
         .get("inputIds")
         .and_then(Value::as_array)
-        .map(|ids| ids.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        .map(|ids| {
+            ids.iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect()
+        })
         .ok_or_else(|| GraphError::new(400, "ErrorInvalidArgument", "inputIds is required."))?;
     if ids.len() > 1000 {
-        return Err(GraphError::new(400, "ErrorInvalidArgument", "At most 1000 ids can be translated at once."));
+        return Err(GraphError::new(
+            400,
+            "ErrorInvalidArgument",
+            "At most 1000 ids can be translated at once.",
+        ));
     }
     let format = |name: &str| match body.get(name).and_then(Value::as_str) {
         Some("restId") => Ok(IdFormat::Default),
         Some("restImmutableEntryId") => Ok(IdFormat::Immutable),
-        _ => Err(GraphError::new(400, "ErrorInvalidArgument", format!("{name} must be restId or restImmutableEntryId."))),
+        _ => Err(GraphError::new(
+            400,
+            "ErrorInvalidArgument",
+            format!("{name} must be restId or restImmutableEntryId."),
+        )),
     };
     format("sourceIdType")?;
     let target = format("targetIdType")?;
@@ -157,6 +222,12 @@ pub(crate) fn translate(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
             None => json!({"sourceId": id, "errorDetails": {"code": "ErrorItemNotFound", "message": "The specified object was not found in the store."}}),
         })
         .collect();
-    let context = format!("{}/v1.0/$metadata#Collection(microsoft.graph.convertIdResult)", scene.call.origin);
-    Ok(reply_json(200, &json!({"@odata.context": context, "value": value})))
+    let context = format!(
+        "{}/v1.0/$metadata#Collection(microsoft.graph.convertIdResult)",
+        scene.call.origin
+    );
+    Ok(reply_json(
+        200,
+        &json!({"@odata.context": context, "value": value}),
+    ))
 }

@@ -15,8 +15,8 @@ mod write;
 
 use crate::entra::access_token::{self, Bearer};
 use crate::faults::answer::{delta_answer, is_page_fault, spoil, whole_answer};
-use crate::faults::body::{BodyLength, holding};
 use crate::faults::board::Target;
+use crate::faults::body::{BodyLength, holding};
 use crate::faults::{ConnectionReset, Fault, RequestKind};
 use crate::gate::{Slot, Verdict};
 use crate::mailbox::ids::{IdFormat, guid};
@@ -58,12 +58,25 @@ pub(crate) async fn one(simulator: &Simulator, call: &Call, travels: bool) -> Re
     reply
 }
 
-pub(crate) fn begin(simulator: &Simulator, call: &Call, kind: RequestKind) -> (RequestIds, Latency) {
+pub(crate) fn begin(
+    simulator: &Simulator,
+    call: &Call,
+    kind: RequestKind,
+) -> (RequestIds, Latency) {
     let mut state = simulator.lock();
     state.stats.request(kind);
     let request_id = guid(&mut state.rng);
-    let client_request_id = call.header("client-request-id").map_or_else(|| request_id.clone(), str::to_owned);
-    (RequestIds { request_id, client_request_id, now_ms: simulator.now_ms() }, state.options.latency)
+    let client_request_id = call
+        .header("client-request-id")
+        .map_or_else(|| request_id.clone(), str::to_owned);
+    (
+        RequestIds {
+            request_id,
+            client_request_id,
+            now_ms: simulator.now_ms(),
+        },
+        state.options.latency,
+    )
 }
 
 /// The checks in Graph's order: token, path, mailbox, permission, limits; then faults, then the work.
@@ -77,7 +90,10 @@ async fn pass(
 ) -> Result<Reply, GraphError> {
     let bearer = authorize(simulator, call)?;
     let route = route.ok_or_else(|| {
-        GraphError::bad(format!("Resource not found for the segment '{}'.", call.segments().last().cloned().unwrap_or_default()))
+        GraphError::bad(format!(
+            "Resource not found for the segment '{}'.",
+            call.segments().last().cloned().unwrap_or_default()
+        ))
     })?;
     let at = mailbox(simulator, &route, &bearer)?;
     let lane = (bearer.app.clone(), at);
@@ -109,7 +125,9 @@ pub(crate) fn authorize(simulator: &Simulator, call: &Call) -> Result<Bearer, Gr
 
 fn mailbox(simulator: &Simulator, route: &Route, bearer: &Bearer) -> Result<usize, GraphError> {
     let Root::User(name) = &route.root else {
-        return Err(GraphError::bad("/me request is only valid with delegated authentication flow."));
+        return Err(GraphError::bad(
+            "/me request is only valid with delegated authentication flow.",
+        ));
     };
     let state = simulator.lock();
     let has = |role: &str| bearer.roles.iter().any(|r| r == role);
@@ -117,9 +135,16 @@ fn mailbox(simulator: &Simulator, route: &Route, bearer: &Bearer) -> Result<usiz
         return Err(GraphError::denied());
     }
     let Some(at) = state.mailbox_named(name) else {
-        return Err(GraphError::new(404, "ErrorInvalidUser", format!("The requested user '{name}' is invalid.")));
+        return Err(GraphError::new(
+            404,
+            "ErrorInvalidUser",
+            format!("The requested user '{name}' is invalid."),
+        ));
     };
-    let mailbox = state.mailboxes.get(at).ok_or_else(GraphError::item_not_found)?;
+    let mailbox = state
+        .mailboxes
+        .get(at)
+        .ok_or_else(GraphError::item_not_found)?;
     if !mailbox.enabled {
         return Err(GraphError::new(
             404,
@@ -137,7 +162,11 @@ fn mailbox(simulator: &Simulator, route: &Route, bearer: &Bearer) -> Result<usiz
     Ok(at)
 }
 
-fn enter(simulator: &Simulator, lane: (String, usize), kind: RequestKind) -> Result<Slot, GraphError> {
+fn enter(
+    simulator: &Simulator,
+    lane: (String, usize),
+    kind: RequestKind,
+) -> Result<Slot, GraphError> {
     let now = simulator.now_ms();
     let mut guard = simulator.lock();
     let state = &mut *guard;
@@ -148,30 +177,50 @@ fn enter(simulator: &Simulator, lane: (String, usize), kind: RequestKind) -> Res
         *stats.by_kind.entry(kind).or_default() += 1;
     }
     match state.gate.enter(&lane, &limits, now) {
-        Verdict::Pass => Ok(Slot { core: Arc::downgrade(&simulator.core), lane }),
+        Verdict::Pass => Ok(Slot {
+            core: Arc::downgrade(&simulator.core),
+            lane,
+        }),
         Verdict::TooManyAtOnce => {
             // As Graph does it: a fraction of a second, told as a decimal.
             let wait_ms = 1_000 + i64::from(rand::Rng::random_range(&mut state.rng, 0..2_000_u32));
             state.gate.hold_off(&lane, now + wait_ms);
-            Err(throttled("Application is over its MailboxConcurrency limit.", wait_ms))
+            Err(throttled(
+                "Application is over its MailboxConcurrency limit.",
+                wait_ms,
+            ))
         }
         Verdict::TooManyInWindow { wait_ms } => {
             state.gate.hold_off(&lane, now + wait_ms);
-            Err(throttled("Application is over its RequestCount limit.", wait_ms))
+            Err(throttled(
+                "Application is over its RequestCount limit.",
+                wait_ms,
+            ))
         }
     }
 }
 
 fn throttled(message: &str, wait_ms: i64) -> GraphError {
-    GraphError { retry_after_ms: Some(wait_ms), ..GraphError::new(429, "ApplicationThrottled", message) }
+    GraphError {
+        retry_after_ms: Some(wait_ms),
+        ..GraphError::new(429, "ApplicationThrottled", message)
+    }
 }
 
 fn meet(simulator: &Simulator, route: &Route, kind: RequestKind, at: usize) -> Option<Fault> {
     let mut guard = simulator.lock();
     let state = &mut *guard;
     let mailbox = state.mailboxes.get(at)?;
-    let key = route.message.as_deref().and_then(|id| mailbox.item_by_id(id));
-    let both = key.map(|k| (mailbox.id_of(k, IdFormat::Default), mailbox.id_of(k, IdFormat::Immutable)));
+    let key = route
+        .message
+        .as_deref()
+        .and_then(|id| mailbox.item_by_id(id));
+    let both = key.map(|k| {
+        (
+            mailbox.id_of(k, IdFormat::Default),
+            mailbox.id_of(k, IdFormat::Immutable),
+        )
+    });
     let target = Target {
         kind,
         mailbox: Some(&mailbox.address),
@@ -183,14 +232,29 @@ fn meet(simulator: &Simulator, route: &Route, kind: RequestKind, at: usize) -> O
 }
 
 /// The answer itself, with faults that replace it or bend it from within.
-fn work(simulator: &Simulator, call: &Call, route: &Route, at: usize, request: &RequestIds, fault: Option<&Fault>) -> Reply {
+fn work(
+    simulator: &Simulator,
+    call: &Call,
+    route: &Route,
+    at: usize,
+    request: &RequestIds,
+    fault: Option<&Fault>,
+) -> Reply {
     if let Some(reply) = fault.and_then(|f| whole_answer(simulator, call, f)) {
         return reply;
     }
     let prefer = Prefer::read(&call.headers);
     let mut guard = simulator.lock();
     let page_fault = fault.filter(|f| is_page_fault(f)).cloned();
-    let mut scene = Scene { state: &mut guard, at, call, route, prefer: &prefer, request, page_fault };
+    let mut scene = Scene {
+        state: &mut guard,
+        at,
+        call,
+        route,
+        prefer: &prefer,
+        request,
+        page_fault,
+    };
     if let Some(reply) = fault.and_then(|f| delta_answer(&scene, f)) {
         return reply;
     }
@@ -227,27 +291,57 @@ fn act(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
 
 /// A refusal with a sensible `Retry-After` closes the lane until then; who comes earlier is counted.
 fn watch_hold_off(simulator: &Simulator, lane: &(String, usize), reply: &Reply) {
-    let header = reply.headers().get("retry-after").and_then(|v| v.to_str().ok());
-    let Some(seconds) = header.and_then(|v| v.parse::<f64>().ok()).filter(|s| *s > 0.0 && *s <= WATCHED_S) else { return };
-    #[expect(clippy::cast_possible_truncation, reason = "at most an hour, checked above")]
+    let header = reply
+        .headers()
+        .get("retry-after")
+        .and_then(|v| v.to_str().ok());
+    let Some(seconds) = header
+        .and_then(|v| v.parse::<f64>().ok())
+        .filter(|s| *s > 0.0 && *s <= WATCHED_S)
+    else {
+        return;
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "at most an hour, checked above"
+    )]
     let wait_ms = (seconds * 1000.0) as i64;
-    simulator.lock().gate.hold_off(lane, simulator.now_ms() + wait_ms);
+    simulator
+        .lock()
+        .gate
+        .hold_off(lane, simulator.now_ms() + wait_ms);
 }
 
 /// The headers every answer of Graph has, and the counts by status.
 pub(crate) fn dress(simulator: &Simulator, call: &Call, request: &RequestIds, reply: &mut Reply) {
     set(reply, "request-id", &request.request_id);
     set(reply, "client-request-id", &request.client_request_id);
-    set(reply, "x-ms-ags-diagnostic", "{\"ServerInfo\":{\"DataCenter\":\"Simulated\",\"Slice\":\"E\",\"Ring\":\"5\",\"ScaleUnit\":\"000\",\"RoleInstance\":\"SIM000001\"}}");
+    set(
+        reply,
+        "x-ms-ags-diagnostic",
+        "{\"ServerInfo\":{\"DataCenter\":\"Simulated\",\"Slice\":\"E\",\"Ring\":\"5\",\"ScaleUnit\":\"000\",\"RoleInstance\":\"SIM000001\"}}",
+    );
     set(reply, "cache-control", "private");
     set(reply, "strict-transport-security", "max-age=31536000");
     set(reply, "date", &crate::clock::http_date(simulator.now_ms()));
     let status = reply.status().as_u16();
     if status == 401 {
-        set(reply, "www-authenticate", "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", client_id=\"00000003-0000-0000-c000-000000000000\"");
+        set(
+            reply,
+            "www-authenticate",
+            "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", client_id=\"00000003-0000-0000-c000-000000000000\"",
+        );
     }
     if status == 405 {
-        set(reply, "allow", if call.method == Method::GET { "POST" } else { "GET" });
+        set(
+            reply,
+            "allow",
+            if call.method == Method::GET {
+                "POST"
+            } else {
+                "GET"
+            },
+        );
     }
     let mut guard = simulator.lock();
     let state = &mut *guard;
@@ -256,9 +350,16 @@ pub(crate) fn dress(simulator: &Simulator, call: &Call, request: &RequestIds, re
         let segments = call.segments();
         let name = match segments.get(1..3) {
             Some([users, name]) if users == "users" => Some(name.clone()),
-            _ => segments.get(1).and_then(|s| s.strip_prefix("users('")).and_then(|s| s.strip_suffix("')")).map(str::to_owned),
+            _ => segments
+                .get(1)
+                .and_then(|s| s.strip_prefix("users('"))
+                .and_then(|s| s.strip_suffix("')"))
+                .map(str::to_owned),
         };
-        let address = name.and_then(|n| state.mailbox_named(&n)).and_then(|at| state.mailboxes.get(at)).map(|m| m.address.clone());
+        let address = name
+            .and_then(|n| state.mailbox_named(&n))
+            .and_then(|at| state.mailboxes.get(at))
+            .map(|m| m.address.clone());
         if let Some(address) = address {
             state.stats.mailbox(&address).throttled += 1;
         }

@@ -10,22 +10,63 @@ use serde_json::{Map, Value, json};
 
 /// Properties a message shows when nothing is selected, in Graph's order.
 pub(crate) const USUAL: [&str; 28] = [
-    "createdDateTime", "lastModifiedDateTime", "changeKey", "categories", "receivedDateTime", "sentDateTime",
-    "hasAttachments", "internetMessageId", "subject", "bodyPreview", "importance", "parentFolderId", "conversationId",
-    "conversationIndex", "isDeliveryReceiptRequested", "isReadReceiptRequested", "isRead", "isDraft", "webLink",
-    "inferenceClassification", "body", "sender", "from", "toRecipients", "ccRecipients", "bccRecipients", "replyTo", "flag",
+    "createdDateTime",
+    "lastModifiedDateTime",
+    "changeKey",
+    "categories",
+    "receivedDateTime",
+    "sentDateTime",
+    "hasAttachments",
+    "internetMessageId",
+    "subject",
+    "bodyPreview",
+    "importance",
+    "parentFolderId",
+    "conversationId",
+    "conversationIndex",
+    "isDeliveryReceiptRequested",
+    "isReadReceiptRequested",
+    "isRead",
+    "isDraft",
+    "webLink",
+    "inferenceClassification",
+    "body",
+    "sender",
+    "from",
+    "toRecipients",
+    "ccRecipients",
+    "bccRecipients",
+    "replyTo",
+    "flag",
 ];
 
 /// Properties that are shown only when selected.
 pub(crate) const ON_REQUEST: [&str; 2] = ["internetMessageHeaders", "uniqueBody"];
 
 /// Properties of meeting messages.
-const MEETING: [&str; 4] = ["meetingMessageType", "startDateTime", "endDateTime", "isOutOfDate"];
+const MEETING: [&str; 4] = [
+    "meetingMessageType",
+    "startDateTime",
+    "endDateTime",
+    "isOutOfDate",
+];
 
 /// Properties that can be listed although the message itself cannot be read.
 const CHEAP: [&str; 14] = [
-    "id", "createdDateTime", "lastModifiedDateTime", "changeKey", "receivedDateTime", "sentDateTime", "hasAttachments",
-    "internetMessageId", "subject", "parentFolderId", "isRead", "isDraft", "categories", "flag",
+    "id",
+    "createdDateTime",
+    "lastModifiedDateTime",
+    "changeKey",
+    "receivedDateTime",
+    "sentDateTime",
+    "hasAttachments",
+    "internetMessageId",
+    "subject",
+    "parentFolderId",
+    "isRead",
+    "isDraft",
+    "categories",
+    "flag",
 ];
 
 /// How to write it.
@@ -50,15 +91,28 @@ pub(crate) fn is_cheap(select: &[String]) -> bool {
 
 pub(crate) fn message(mailbox: &Mailbox, key: ItemKey, style: Style<'_>) -> Map<String, Value> {
     let mut out = Map::new();
-    let Some(item) = mailbox.items.get(key) else { return out };
+    let Some(item) = mailbox.items.get(key) else {
+        return out;
+    };
     if style.always_typed || item.facts.kind != ItemKind::Message {
         out.insert("@odata.type".to_owned(), item.odata_type().into());
     }
-    out.insert("@odata.etag".to_owned(), format!("W/\"{}\"", item.change_key).into());
+    out.insert(
+        "@odata.etag".to_owned(),
+        format!("W/\"{}\"", item.change_key).into(),
+    );
     out.insert("id".to_owned(), mailbox.id_of(key, style.prefer.ids).into());
     let usual: Vec<&str>;
     let names: Vec<&str> = if style.select.is_empty() {
-        usual = USUAL.iter().chain(if item.facts.kind == ItemKind::Message { [].iter() } else { MEETING.iter() }).copied().collect();
+        usual = USUAL
+            .iter()
+            .chain(if item.facts.kind == ItemKind::Message {
+                [].iter()
+            } else {
+                MEETING.iter()
+            })
+            .copied()
+            .collect();
         usual
     } else {
         style.select.iter().map(String::as_str).collect()
@@ -71,7 +125,13 @@ pub(crate) fn message(mailbox: &Mailbox, key: ItemKey, style: Style<'_>) -> Map<
     out
 }
 
-fn property(mailbox: &Mailbox, key: ItemKey, item: &Item, name: &str, prefer: &Prefer) -> Option<Value> {
+fn property(
+    mailbox: &Mailbox,
+    key: ItemKey,
+    item: &Item,
+    name: &str,
+    prefer: &Prefer,
+) -> Option<Value> {
     let facts = &item.facts;
     Some(match name {
         "createdDateTime" => graph_time(item.created_ms).into(),
@@ -85,14 +145,28 @@ fn property(mailbox: &Mailbox, key: ItemKey, item: &Item, name: &str, prefer: &P
         "subject" => facts.subject.clone().into(),
         "bodyPreview" => facts.preview.clone().into(),
         "importance" => item.importance.clone().into(),
-        "parentFolderId" => mailbox.folders.get(item.folder).map(|f| f.id.clone()).into(),
+        "parentFolderId" => mailbox
+            .folders
+            .get(item.folder)
+            .map(|f| f.id.clone())
+            .into(),
         "conversationId" => conversation(mailbox, item).into(),
         "conversationIndex" => ids::change_key("conversation", key, 0).into(),
-        "isDeliveryReceiptRequested" => if item.draft { json!(false) } else { Value::Null },
+        "isDeliveryReceiptRequested" => {
+            if item.draft {
+                json!(false)
+            } else {
+                Value::Null
+            }
+        }
         "isReadReceiptRequested" => false.into(),
         "isRead" => item.read.into(),
         "isDraft" => item.draft.into(),
-        "webLink" => format!("https://outlook.office365.com/owa/?ItemID={}&exvsurl=1&viewmodel=ReadMessageItem", encode(&mailbox.id_of(key, IdFormat::Default))).into(),
+        "webLink" => format!(
+            "https://outlook.office365.com/owa/?ItemID={}&exvsurl=1&viewmodel=ReadMessageItem",
+            encode(&mailbox.id_of(key, IdFormat::Default))
+        )
+        .into(),
         "inferenceClassification" => "focused".into(),
         "body" => {
             let body = parts::body(&item.mime.bytes());
@@ -102,7 +176,9 @@ fn property(mailbox: &Mailbox, key: ItemKey, item: &Item, name: &str, prefer: &P
                 json!({"contentType": "html", "content": body.html})
             }
         }
-        "uniqueBody" => json!({"contentType": "text", "content": parts::body(&item.mime.bytes()).text}),
+        "uniqueBody" => {
+            json!({"contentType": "text", "content": parts::body(&item.mime.bytes()).text})
+        }
         "internetMessageHeaders" => parts::headers(&item.mime.bytes())
             .into_iter()
             .map(|(name, value)| json!({"name": name, "value": value}))
@@ -132,11 +208,17 @@ fn recipient(person: &Person) -> Value {
 /// Mail with the same subject, `RE:` and `FW:` aside, is one conversation.
 fn conversation(mailbox: &Mailbox, item: &Item) -> String {
     let mut topic = item.facts.subject.trim();
-    while let Some((before, after)) = topic.split_once(':').filter(|(b, _)| ["RE", "FW", "FWD", "AW", "WG"].contains(&b.to_ascii_uppercase().as_str())) {
+    while let Some((before, after)) = topic
+        .split_once(':')
+        .filter(|(b, _)| ["RE", "FW", "FWD", "AW", "WG"].contains(&b.to_ascii_uppercase().as_str()))
+    {
         debug_assert!(before.len() < topic.len());
         topic = after.trim();
     }
-    format!("AAQkAGQ4{}", ids::change_key(&format!("{}{topic}", mailbox.guid), 0, 0))
+    format!(
+        "AAQkAGQ4{}",
+        ids::change_key(&format!("{}{topic}", mailbox.guid), 0, 0)
+    )
 }
 
 fn encode(text: &str) -> String {

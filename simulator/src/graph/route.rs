@@ -56,7 +56,9 @@ impl Route {
             Act::Value => RequestKind::Value,
             Act::Move => RequestKind::Move,
             Act::Copy => RequestKind::Copy,
-            Act::ListAttachments | Act::GetAttachment | Act::AttachmentValue => RequestKind::Attachment,
+            Act::ListAttachments | Act::GetAttachment | Act::AttachmentValue => {
+                RequestKind::Attachment
+            }
             Act::Translate => RequestKind::Translate,
             Act::WrongMethod => RequestKind::Other,
         }
@@ -66,7 +68,12 @@ impl Route {
     pub(crate) fn writes(&self) -> bool {
         matches!(
             self.act,
-            Act::PatchMessage | Act::DeleteMessage | Act::PermanentDelete | Act::Move | Act::Copy | Act::CreateFolder
+            Act::PatchMessage
+                | Act::DeleteMessage
+                | Act::PermanentDelete
+                | Act::Move
+                | Act::Copy
+                | Act::CreateFolder
         )
     }
 }
@@ -80,13 +87,29 @@ pub(crate) fn parse(method: &Method, segments: &[String]) -> Option<Route> {
         ["users", user, rest @ ..] => (Root::User((*user).to_owned()), rest),
         _ => return None,
     };
-    let mut route = Route { root, act: Act::WrongMethod, folder: None, message: None, attachment: None };
-    let allowed = |wanted: &Method, act: Act| if method == wanted { act } else { Act::WrongMethod };
+    let mut route = Route {
+        root,
+        act: Act::WrongMethod,
+        folder: None,
+        message: None,
+        attachment: None,
+    };
+    let allowed = |wanted: &Method, act: Act| {
+        if method == wanted {
+            act
+        } else {
+            Act::WrongMethod
+        }
+    };
     let mut rest = rest;
     if let ["mailFolders", after @ ..] = rest {
         match after {
             [] => {
-                route.act = if *method == Method::POST { Act::CreateFolder } else { allowed(&Method::GET, Act::ListFolders) };
+                route.act = if *method == Method::POST {
+                    Act::CreateFolder
+                } else {
+                    allowed(&Method::GET, Act::ListFolders)
+                };
                 return Some(route);
             }
             ["delta"] => {
@@ -108,7 +131,11 @@ pub(crate) fn parse(method: &Method, segments: &[String]) -> Option<Route> {
                 return Some(route);
             }
             ["childFolders"] => {
-                route.act = if *method == Method::POST { Act::CreateFolder } else { allowed(&Method::GET, Act::ListFolders) };
+                route.act = if *method == Method::POST {
+                    Act::CreateFolder
+                } else {
+                    allowed(&Method::GET, Act::ListFolders)
+                };
                 return Some(route);
             }
             _ => {}
@@ -166,30 +193,55 @@ mod tests {
     use super::*;
 
     fn route(method: Method, path: &str) -> Option<Route> {
-        let segments: Vec<String> =
-            path.split('/').filter(|s| !s.is_empty()).map(crate::wire::percent_decode).collect();
+        let segments: Vec<String> = path
+            .split('/')
+            .filter(|s| !s.is_empty())
+            .map(crate::wire::percent_decode)
+            .collect();
         parse(&method, &segments)
     }
 
     #[test]
     fn all_forms_of_a_path_lead_to_the_same_place() {
-        let plain = route(Method::GET, "/users/a@b.example/mailFolders/inbox/messages/delta");
-        assert_eq!(plain, route(Method::GET, "/users('a@b.example')/mailFolders('inbox')/messages/microsoft.graph.delta()"));
+        let plain = route(
+            Method::GET,
+            "/users/a@b.example/mailFolders/inbox/messages/delta",
+        );
+        assert_eq!(
+            plain,
+            route(
+                Method::GET,
+                "/users('a@b.example')/mailFolders('inbox')/messages/microsoft.graph.delta()"
+            )
+        );
         assert_eq!(plain.unwrap().act, Act::Delta);
-        let deep = route(Method::GET, "/users/u/mailFolders/x/childFolders/y/childFolders/z/messages").unwrap();
-        assert_eq!((deep.folder.as_deref(), deep.act), (Some("z"), Act::ListMessages));
+        let deep = route(
+            Method::GET,
+            "/users/u/mailFolders/x/childFolders/y/childFolders/z/messages",
+        )
+        .unwrap();
+        assert_eq!(
+            (deep.folder.as_deref(), deep.act),
+            (Some("z"), Act::ListMessages)
+        );
     }
 
     #[test]
     fn an_encoded_slash_belongs_to_the_id_and_a_bare_one_does_not() {
         let good = route(Method::GET, "/users/u/messages/AA%2Fbb%2B=/$value").unwrap();
-        assert_eq!((good.message.as_deref(), good.act), (Some("AA/bb+="), Act::Value));
+        assert_eq!(
+            (good.message.as_deref(), good.act),
+            (Some("AA/bb+="), Act::Value)
+        );
         assert_eq!(route(Method::GET, "/users/u/messages/AA/bb+=/$value"), None);
     }
 
     #[test]
     fn a_wrong_method_is_told_from_a_wrong_path() {
-        assert_eq!(route(Method::PUT, "/users/u/messages/x").unwrap().act, Act::WrongMethod);
+        assert_eq!(
+            route(Method::PUT, "/users/u/messages/x").unwrap().act,
+            Act::WrongMethod
+        );
         assert_eq!(route(Method::GET, "/users/u/calendar"), None);
     }
 }

@@ -10,14 +10,22 @@ use serde_json::{Map, Value};
 
 /// The JSON object a request must carry.
 pub(crate) fn object(call: &Call) -> Result<Map<String, Value>, GraphError> {
-    let is_json = call.header("content-type").is_some_and(|t| t.to_ascii_lowercase().starts_with("application/json"));
+    let is_json = call
+        .header("content-type")
+        .is_some_and(|t| t.to_ascii_lowercase().starts_with("application/json"));
     if !is_json {
-        return Err(GraphError::bad("Write requests must contain the Content-Type header declaration."));
+        return Err(GraphError::bad(
+            "Write requests must contain the Content-Type header declaration.",
+        ));
     }
     match serde_json::from_slice(&call.body) {
         Ok(Value::Object(map)) => Ok(map),
-        Ok(_) => Err(GraphError::bad("A JSON object is expected in the request body.")),
-        Err(error) => Err(GraphError::bad(format!("Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format. {error}"))),
+        Ok(_) => Err(GraphError::bad(
+            "A JSON object is expected in the request body.",
+        )),
+        Err(error) => Err(GraphError::bad(format!(
+            "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format. {error}"
+        ))),
     }
 }
 
@@ -35,15 +43,22 @@ pub(crate) fn patch(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     let key = scene.item()?;
     let draft = scene.mailbox()?.items.get(key).is_some_and(|i| i.draft);
     // All is judged before anything is changed: a refused PATCH changes nothing.
-    let changes = body.iter().map(|(name, value)| judge(name, value, draft)).collect::<Result<Vec<_>, _>>()?;
+    let changes = body
+        .iter()
+        .map(|(name, value)| judge(name, value, draft))
+        .collect::<Result<Vec<_>, _>>()?;
     let now = scene.now_ms();
     let mailbox = scene.mailbox_mut()?;
     for change in changes {
         match change {
             Patch::Read(read) => mailbox.update(key, Touched::Read, now, |i| i.read = read),
-            Patch::Categories(list) => mailbox.update(key, Touched::Categories, now, |i| i.categories = list),
+            Patch::Categories(list) => {
+                mailbox.update(key, Touched::Categories, now, |i| i.categories = list)
+            }
             Patch::Flag(flag) => mailbox.update(key, Touched::Flag, now, |i| i.flag = flag),
-            Patch::Importance(importance) => mailbox.update(key, Touched::Importance, now, |i| i.importance = importance),
+            Patch::Importance(importance) => {
+                mailbox.update(key, Touched::Importance, now, |i| i.importance = importance)
+            }
             Patch::Subject(subject) => mailbox.change_subject(key, &subject, now),
         }
     }
@@ -51,26 +66,49 @@ pub(crate) fn patch(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
 }
 
 fn judge(name: &str, value: &Value, draft: bool) -> Result<Patch, GraphError> {
-    let wrong = || GraphError::bad(format!("The value of the property '{name}' is of the wrong type."));
+    let wrong = || {
+        GraphError::bad(format!(
+            "The value of the property '{name}' is of the wrong type."
+        ))
+    };
     let one_of = |known: &[&str], text: Option<&str>| {
-        text.filter(|t| known.contains(t)).map(str::to_owned).ok_or_else(wrong)
+        text.filter(|t| known.contains(t))
+            .map(str::to_owned)
+            .ok_or_else(wrong)
     };
     match name {
         "isRead" => value.as_bool().map(Patch::Read).ok_or_else(wrong),
         "categories" => {
             let list = value.as_array().ok_or_else(wrong)?;
-            list.iter().map(|v| v.as_str().map(str::to_owned).ok_or_else(wrong)).collect::<Result<_, _>>().map(Patch::Categories)
+            list.iter()
+                .map(|v| v.as_str().map(str::to_owned).ok_or_else(wrong))
+                .collect::<Result<_, _>>()
+                .map(Patch::Categories)
         }
-        "flag" => one_of(&["notFlagged", "complete", "flagged"], value["flagStatus"].as_str()).map(Patch::Flag),
+        "flag" => one_of(
+            &["notFlagged", "complete", "flagged"],
+            value["flagStatus"].as_str(),
+        )
+        .map(Patch::Flag),
         "importance" => one_of(&["low", "normal", "high"], value.as_str()).map(Patch::Importance),
-        "subject" if draft => value.as_str().map(|s| Patch::Subject(s.to_owned())).ok_or_else(wrong),
-        "subject" | "body" | "internetMessageId" | "replyTo" | "toRecipients" | "ccRecipients" | "bccRecipients" | "from" | "sender" => {
-            Err(GraphError::new(400, "ErrorInvalidPropertySet", format!("Set action is invalid for property '{name}'.")))
-        }
-        _ if super::render::selectable(name) => {
-            Err(GraphError::new(400, "ErrorInvalidPropertySet", format!("The property '{name}' is read-only and cannot be set.")))
-        }
-        _ => Err(GraphError::bad(format!("The property '{name}' does not exist on type 'Microsoft.OutlookServices.Message'. Make sure to only use property names that are defined by the type."))),
+        "subject" if draft => value
+            .as_str()
+            .map(|s| Patch::Subject(s.to_owned()))
+            .ok_or_else(wrong),
+        "subject" | "body" | "internetMessageId" | "replyTo" | "toRecipients" | "ccRecipients"
+        | "bccRecipients" | "from" | "sender" => Err(GraphError::new(
+            400,
+            "ErrorInvalidPropertySet",
+            format!("Set action is invalid for property '{name}'."),
+        )),
+        _ if super::render::selectable(name) => Err(GraphError::new(
+            400,
+            "ErrorInvalidPropertySet",
+            format!("The property '{name}' is read-only and cannot be set."),
+        )),
+        _ => Err(GraphError::bad(format!(
+            "The property '{name}' does not exist on type 'Microsoft.OutlookServices.Message'. Make sure to only use property names that are defined by the type."
+        ))),
     }
 }
 
@@ -87,17 +125,27 @@ pub(crate) fn move_or_copy(scene: &mut Scene<'_>, copy: bool) -> Result<Reply, G
     let to = match scene.mailbox()?.folder_by_segment(&name) {
         Some(to) => to,
         None if ids::well_formed(&name) => {
-            return Err(GraphError::new(404, "ErrorItemNotFound", "The specified folder could not be found in the store."));
+            return Err(GraphError::new(
+                404,
+                "ErrorItemNotFound",
+                "The specified folder could not be found in the store.",
+            ));
         }
         None => return Err(GraphError::malformed_id()),
     };
     if scene.mailbox()?.folders.get(to).is_some_and(|f| f.search) {
-        return Err(GraphError::new(400, "ErrorMoveCopyFailed", "The move or copy operation failed."));
+        return Err(GraphError::new(
+            400,
+            "ErrorMoveCopyFailed",
+            "The move or copy operation failed.",
+        ));
     }
     let now = scene.now_ms();
     let mailbox = scene.mailbox_mut()?;
     let shown = if copy {
-        mailbox.copy_item(key, to, now).ok_or_else(GraphError::item_not_found)?
+        mailbox
+            .copy_item(key, to, now)
+            .ok_or_else(GraphError::item_not_found)?
     } else {
         mailbox.move_item(key, to, now);
         key
@@ -122,7 +170,10 @@ pub(crate) fn permanent_delete(scene: &mut Scene<'_>) -> Result<Reply, GraphErro
 impl crate::mailbox::Mailbox {
     /// To Deleted Items first, from there to Recoverable Items, from there for good.
     pub(crate) fn delete_item(&mut self, key: usize, reading: DeleteTo, now_ms: i64) {
-        let (bin, recovery) = (self.well_known("deleteditems"), self.well_known("recoverableitemsdeletions"));
+        let (bin, recovery) = (
+            self.well_known("deleteditems"),
+            self.well_known("recoverableitemsdeletions"),
+        );
         let at = self.items.get(key).map(|i| i.folder);
         let to = if at == recovery {
             None
@@ -139,15 +190,25 @@ impl crate::mailbox::Mailbox {
 
     /// Gives a draft another subject, in its MIME.
     pub(crate) fn change_subject(&mut self, key: usize, subject: &str, now_ms: i64) {
-        let Some(mime) = self.items.get(key).map(|i| i.mime.bytes()) else { return };
+        let Some(mime) = self.items.get(key).map(|i| i.mime.bytes()) else {
+            return;
+        };
         let text = mime.as_ref();
-        let end = text.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(text.len());
+        let end = text
+            .windows(4)
+            .position(|w| w == b"\r\n\r\n")
+            .unwrap_or(text.len());
         let (head, rest) = text.split_at(end);
         let mut out: Vec<u8> = Vec::with_capacity(text.len() + subject.len());
         let mut skipping = false;
         for line in head.split_inclusive(|b| *b == b'\n') {
             let folded = line.first().is_some_and(|b| *b == b' ' || *b == b'\t');
-            skipping = if folded { skipping } else { line.get(..8).is_some_and(|n| n.eq_ignore_ascii_case(b"subject:")) };
+            skipping = if folded {
+                skipping
+            } else {
+                line.get(..8)
+                    .is_some_and(|n| n.eq_ignore_ascii_case(b"subject:"))
+            };
             if !skipping {
                 out.extend_from_slice(line);
             }

@@ -36,8 +36,16 @@ pub(crate) fn vary(bytes: &[u8], rng: &mut SmallRng) -> Vec<u8> {
     out
 }
 
-fn swap(rest: &[u8], skip: usize, known: &[(Vec<u8>, Vec<u8>)], out: &mut Vec<u8>, at: &mut usize) -> bool {
-    let Some((before, after)) = rest.split_at_checked(skip) else { return false };
+fn swap(
+    rest: &[u8],
+    skip: usize,
+    known: &[(Vec<u8>, Vec<u8>)],
+    out: &mut Vec<u8>,
+    at: &mut usize,
+) -> bool {
+    let Some((before, after)) = rest.split_at_checked(skip) else {
+        return false;
+    };
     for (old, fresh) in known {
         if after.starts_with(old) {
             out.extend_from_slice(before);
@@ -53,7 +61,9 @@ fn swap(rest: &[u8], skip: usize, known: &[(Vec<u8>, Vec<u8>)], out: &mut Vec<u8
 fn parameter_length(rest: &[u8]) -> usize {
     const NAME: &[u8] = b"boundary=";
     match rest.get(..NAME.len()) {
-        Some(head) if head.eq_ignore_ascii_case(NAME) => NAME.len() + usize::from(rest.get(NAME.len()) == Some(&b'"')),
+        Some(head) if head.eq_ignore_ascii_case(NAME) => {
+            NAME.len() + usize::from(rest.get(NAME.len()) == Some(&b'"'))
+        }
         _ => 0,
     }
 }
@@ -70,7 +80,13 @@ fn boundaries(bytes: &[u8]) -> Vec<Vec<u8>> {
         let quoted = rest.get(skip - 1) == Some(&b'"');
         let end = value
             .iter()
-            .position(|b| if quoted { *b == b'"' || *b == b'\n' } else { *b == b';' || b.is_ascii_whitespace() })
+            .position(|b| {
+                if quoted {
+                    *b == b'"' || *b == b'\n'
+                } else {
+                    *b == b';' || b.is_ascii_whitespace()
+                }
+            })
             .unwrap_or(value.len());
         // Very short ones are more likely prose than a boundary.
         if (4..=70).contains(&end) {
@@ -97,7 +113,10 @@ mod tests {
         let (before, after) = (parser.parse(&mail).unwrap(), parser.parse(&a).unwrap());
         assert_eq!(before.attachment_count(), 2);
         for at in 0..2 {
-            assert_eq!(before.attachment(at).unwrap().contents(), after.attachment(at).unwrap().contents());
+            assert_eq!(
+                before.attachment(at).unwrap().contents(),
+                after.attachment(at).unwrap().contents()
+            );
         }
     }
 

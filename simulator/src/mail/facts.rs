@@ -1,7 +1,7 @@
 //! The properties Graph shows of a message, read from its MIME. Never fails: odd mail has few properties.
 
 use super::parts;
-use mail_parser::{Address, Addr, HeaderName, Message, MessageParser, MimeHeaders as _, PartType};
+use mail_parser::{Addr, Address, HeaderName, Message, MessageParser, MimeHeaders as _, PartType};
 
 /// Beyond this many nested messages or multiparts only the header section is parsed: the parser
 /// works by recursion and a mail can be made that exhausts the stack.
@@ -44,7 +44,11 @@ pub(crate) struct Facts {
 /// Parses totally; `None` only for bytes the parser sees nothing in.
 pub(crate) fn parse(bytes: &[u8]) -> Option<Message<'_>> {
     let parser = MessageParser::default();
-    if nesting(bytes) > DEEPEST { parser.parse_headers(bytes) } else { parser.parse(bytes) }
+    if nesting(bytes) > DEEPEST {
+        parser.parse_headers(bytes)
+    } else {
+        parser.parse(bytes)
+    }
 }
 
 /// Counts what can nest, without parsing: every nested thing must be announced by one of these words.
@@ -53,7 +57,11 @@ fn nesting(bytes: &[u8]) -> usize {
     for at in 0..bytes.len() {
         let rest = bytes.get(at..).unwrap_or_default();
         let hit = match rest.first() {
-            Some(b'm' | b'M') => starts(rest, b"message/rfc822") || starts(rest, b"message/global") || starts(rest, b"multipart/"),
+            Some(b'm' | b'M') => {
+                starts(rest, b"message/rfc822")
+                    || starts(rest, b"message/global")
+                    || starts(rest, b"multipart/")
+            }
             _ => false,
         };
         count += usize::from(hit);
@@ -62,7 +70,8 @@ fn nesting(bytes: &[u8]) -> usize {
 }
 
 fn starts(rest: &[u8], word: &[u8]) -> bool {
-    rest.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word))
+    rest.get(..word.len())
+        .is_some_and(|head| head.eq_ignore_ascii_case(word))
 }
 
 impl Facts {
@@ -92,15 +101,27 @@ impl Facts {
         let from = people(message.from()).into_iter().next();
         Self {
             subject: message.subject().unwrap_or_default().to_owned(),
-            sender: people(message.sender()).into_iter().next().or_else(|| from.clone()),
+            sender: people(message.sender())
+                .into_iter()
+                .next()
+                .or_else(|| from.clone()),
             from,
             to: people(message.to()),
             cc: people(message.cc()),
             bcc: people(message.bcc()),
             reply_to: people(message.reply_to()),
             message_id: message.message_id().map(|id| format!("<{id}>")),
-            sent_ms: message.date().filter(|d| d.is_valid()).map(|d| d.to_timestamp().saturating_mul(1000)),
-            preview: parts::text_of(message).split_whitespace().collect::<Vec<_>>().join(" ").chars().take(255).collect(),
+            sent_ms: message
+                .date()
+                .filter(|d| d.is_valid())
+                .map(|d| d.to_timestamp().saturating_mul(1000)),
+            preview: parts::text_of(message)
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+                .chars()
+                .take(255)
+                .collect(),
             has_attachments: parts::attachments_of(message).iter().any(|a| !a.inline),
             high_importance: header_is(message, HeaderName::Importance, "high")
                 || header_is(message, HeaderName::Other("X-Priority".into()), "1"),
@@ -110,13 +131,23 @@ impl Facts {
 }
 
 fn header_is(message: &Message<'_>, name: HeaderName<'static>, value: &str) -> bool {
-    message.header_raw(name).is_some_and(|raw| raw.trim().eq_ignore_ascii_case(value))
+    message
+        .header_raw(name)
+        .is_some_and(|raw| raw.trim().eq_ignore_ascii_case(value))
 }
 
 fn kind_of(message: &Message<'_>) -> ItemKind {
-    let calendar = message.parts.iter().find(|part| part.is_content_type("text", "calendar"));
-    let Some(part) = calendar else { return ItemKind::Message };
-    let method = part.content_type().and_then(|ct| ct.attribute("method")).unwrap_or_default();
+    let calendar = message
+        .parts
+        .iter()
+        .find(|part| part.is_content_type("text", "calendar"));
+    let Some(part) = calendar else {
+        return ItemKind::Message;
+    };
+    let method = part
+        .content_type()
+        .and_then(|ct| ct.attribute("method"))
+        .unwrap_or_default();
     match (method.to_ascii_uppercase().as_str(), &part.body) {
         ("REQUEST", PartType::Text(_) | PartType::Binary(_)) => ItemKind::MeetingRequest,
         ("REPLY", _) => ItemKind::MeetingResponse,
@@ -128,13 +159,21 @@ fn kind_of(message: &Message<'_>) -> ItemKind {
 fn people(address: Option<&Address<'_>>) -> Vec<Person> {
     let one = |addr: &Addr<'_>| {
         let address = addr.address.as_deref().unwrap_or_default().to_owned();
-        let name = addr.name.as_deref().filter(|n| !n.is_empty()).map_or_else(|| address.clone(), str::to_owned);
+        let name = addr
+            .name
+            .as_deref()
+            .filter(|n| !n.is_empty())
+            .map_or_else(|| address.clone(), str::to_owned);
         Person { name, address }
     };
     match address {
         None => Vec::new(),
         Some(Address::List(list)) => list.iter().map(one).collect(),
-        Some(Address::Group(groups)) => groups.iter().flat_map(|g| g.addresses.iter()).map(one).collect(),
+        Some(Address::Group(groups)) => groups
+            .iter()
+            .flat_map(|g| g.addresses.iter())
+            .map(one)
+            .collect(),
     }
 }
 

@@ -33,7 +33,9 @@ pub fn kind_names() -> Vec<&'static str> {
 pub fn message(seed: u64, index: u64, sent_ms: i64) -> Vec<u8> {
     let letter = Letter::new(seed, index, sent_ms);
     let at = usize::try_from(index % KINDS).unwrap_or(0);
-    kinds::WRITERS.get(at).map_or_else(Vec::new, |(_, write)| write(letter))
+    kinds::WRITERS
+        .get(at)
+        .map_or_else(Vec::new, |(_, write)| write(letter))
 }
 
 /// A message of about `size` bytes: a short text and one attachment filled with noise.
@@ -55,7 +57,11 @@ pub fn sized(seed: u64, index: u64, sent_ms: i64, size: usize) -> Vec<u8> {
     let block = folded(&noise);
     while out.len() + boundary.len() + 8 < size {
         let room = size - out.len() - boundary.len() - 8;
-        let take = if room >= block.len() { block.len() } else { room / 78 * 78 };
+        let take = if room >= block.len() {
+            block.len()
+        } else {
+            room / 78 * 78
+        };
         if take == 0 {
             break;
         }
@@ -68,17 +74,32 @@ pub fn sized(seed: u64, index: u64, sent_ms: i64, size: usize) -> Vec<u8> {
 impl Letter {
     fn new(seed: u64, index: u64, sent_ms: i64) -> Self {
         // Multiplied by a large odd number, so that neighbours do not share their first draws.
-        let mut rng = SmallRng::seed_from_u64(seed ^ index.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut rng = SmallRng::seed_from_u64(
+            seed ^ index.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
+        );
         let sender = pick(&mut rng, &SENDERS);
         let matter = pick(&mut rng, &MATTERS);
         let building = pick(&mut rng, &BUILDINGS);
         let priority = pick(&mut rng, &PRIORITIES);
         let order = rng.random_range(10_000..99_999);
-        Self { rng, index, sender, matter, building, priority, order, date: mail_date(sent_ms), sent_ms }
+        Self {
+            rng,
+            index,
+            sender,
+            matter,
+            building,
+            priority,
+            order,
+            date: mail_date(sent_ms),
+            sent_ms,
+        }
     }
 
     pub(super) fn subject(&self) -> String {
-        format!("Work order {} - {} ({})", self.order, self.matter.0, self.building)
+        format!(
+            "Work order {} - {} ({})",
+            self.order, self.matter.0, self.building
+        )
     }
 
     pub(super) fn text(&self) -> String {
@@ -93,12 +114,19 @@ impl Letter {
     }
 
     pub(super) fn domain(&self) -> &'static str {
-        self.sender.1.split_once('@').map_or("example.com", |(_, domain)| domain)
+        self.sender
+            .1
+            .split_once('@')
+            .map_or("example.com", |(_, domain)| domain)
     }
 
     /// The header section without `Content-*` and without the empty line.
     pub(super) fn head(&self, with_message_id: bool) -> String {
-        let id = if with_message_id { format!("Message-ID: {}\r\n", self.message_id()) } else { String::new() };
+        let id = if with_message_id {
+            format!("Message-ID: {}\r\n", self.message_id())
+        } else {
+            String::new()
+        };
         self.head_with(&self.subject(), &id)
     }
 
@@ -158,7 +186,13 @@ mod tests {
     fn every_kind_is_mail() {
         for index in 0..KINDS * 2 {
             let bytes = message(9, index, 1_770_000_000_000);
-            assert!(mail_parser::MessageParser::default().parse(&bytes).is_some(), "kind {}", index % KINDS);
+            assert!(
+                mail_parser::MessageParser::default()
+                    .parse(&bytes)
+                    .is_some(),
+                "kind {}",
+                index % KINDS
+            );
         }
     }
 }

@@ -57,8 +57,11 @@ fn alternative(mut l: Letter) -> Vec<u8> {
 /// A multipart/mixed of the text and these parts (each a whole part without its boundary).
 fn mixed(l: &mut Letter, parts: &[String]) -> Vec<u8> {
     let b = l.boundary();
-    let mut out =
-        format!("{}Content-Type: multipart/mixed; boundary=\"{b}\"\r\n\r\n--{b}\r\n{TEXT}\r\n{}", l.head(true), l.text());
+    let mut out = format!(
+        "{}Content-Type: multipart/mixed; boundary=\"{b}\"\r\n\r\n--{b}\r\n{TEXT}\r\n{}",
+        l.head(true),
+        l.text()
+    );
     for part in parts {
         let _ = write!(out, "\r\n--{b}\r\n{part}");
     }
@@ -74,23 +77,39 @@ fn file(content_type: &str, disposition: &str, bytes: &[u8]) -> String {
 }
 
 fn attachments(mut l: Letter) -> Vec<u8> {
-    let mut pdf = format!("%PDF-1.4\n% work order {}\n1 0 obj<</Type/Catalog>>endobj\n", l.order).into_bytes();
+    let mut pdf = format!(
+        "%PDF-1.4\n% work order {}\n1 0 obj<</Type/Catalog>>endobj\n",
+        l.order
+    )
+    .into_bytes();
     pdf.extend((0..2_400_u32).map(|i| u8::try_from(i.wrapping_mul(l.order) % 256).unwrap_or(0)));
     pdf.extend_from_slice(b"\n%%EOF\n");
-    let csv = format!("item,hours,amount\r\n{},3.5,412.50\r\ntravel,1,60.00\r\n", l.matter.0);
+    let csv = format!(
+        "item,hours,amount\r\n{},3.5,412.50\r\ntravel,1,60.00\r\n",
+        l.matter.0
+    );
     let name = format!("order-{}.pdf", l.order);
     let parts = [
-        file(&format!("application/pdf; name=\"{name}\""), &format!("attachment; filename=\"{name}\""), &pdf),
-        file("text/csv; charset=utf-8", "attachment; filename=\"hours.csv\"", csv.as_bytes()),
+        file(
+            &format!("application/pdf; name=\"{name}\""),
+            &format!("attachment; filename=\"{name}\""),
+            &pdf,
+        ),
+        file(
+            "text/csv; charset=utf-8",
+            "attachment; filename=\"hours.csv\"",
+            csv.as_bytes(),
+        ),
     ];
     mixed(&mut l, &parts)
 }
 
 /// A PNG of one pixel: enough for anything that looks at the first bytes.
 const PIXEL: [u8; 69] = [
-    0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 0x0D, 0x49, 0x48, 0x44, 0x52, 0, 0, 0, 1, 0, 0, 0, 1, 8, 2, 0,
-    0, 0, 0x90, 0x77, 0x53, 0xDE, 0, 0, 0, 0x0C, 0x49, 0x44, 0x41, 0x54, 8, 0xD7, 0x63, 0xF8, 0xCF, 0xC0, 0, 0, 3, 1, 1, 0,
-    0x18, 0xDD, 0x8D, 0xB0, 0, 0, 0, 0, 0x49, 0x45, 0x4E, 0x44, 0xAE, 0x42, 0x60, 0x82,
+    0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 0x0D, 0x49, 0x48, 0x44, 0x52, 0, 0, 0,
+    1, 0, 0, 0, 1, 8, 2, 0, 0, 0, 0x90, 0x77, 0x53, 0xDE, 0, 0, 0, 0x0C, 0x49, 0x44, 0x41, 0x54, 8,
+    0xD7, 0x63, 0xF8, 0xCF, 0xC0, 0, 0, 3, 1, 1, 0, 0x18, 0xDD, 0x8D, 0xB0, 0, 0, 0, 0, 0x49, 0x45,
+    0x4E, 0x44, 0xAE, 0x42, 0x60, 0x82,
 ];
 
 fn inline_image(mut l: Letter) -> Vec<u8> {
@@ -110,7 +129,11 @@ fn inline_image(mut l: Letter) -> Vec<u8> {
 fn names_2231(mut l: Letter) -> Vec<u8> {
     let split = "attachment;\r\n filename*0*=UTF-8''Pr%C3%BCfbericht%20;\r\n filename*1*=%E2%80%93%20Aufzug;\r\n filename*2=\" B.txt\"";
     let parts = [
-        file("text/plain; charset=utf-8", split, "Report of the lift inspection.\r\n".as_bytes()),
+        file(
+            "text/plain; charset=utf-8",
+            split,
+            "Report of the lift inspection.\r\n".as_bytes(),
+        ),
         file(
             "application/octet-stream",
             "attachment; filename*=ISO-8859-1''Rechnung%20B%FCro.dat",
@@ -146,7 +169,10 @@ fn nested(mut l: Letter) -> Vec<u8> {
 fn latin1(l: Letter) -> Vec<u8> {
     let mut out = format!(
         "{}Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
-        l.head_with(&format!("=?iso-8859-1?Q?T=FCr_klemmt,_Auftrag_{}?=", l.order), &format!("Message-ID: {}\r\n", l.message_id()))
+        l.head_with(
+            &format!("=?iso-8859-1?Q?T=FCr_klemmt,_Auftrag_{}?=", l.order),
+            &format!("Message-ID: {}\r\n", l.message_id())
+        )
     )
     .into_bytes();
     out.extend_from_slice(b"Sch\xF6nen guten Tag,\r\n\r\ndie T\xFCr zum Hof schlie\xDFt nicht mehr. Der T\xFCrschlie\xDFer ist \xF6lig.\r\n");
@@ -175,7 +201,11 @@ fn long_headers(l: Letter) -> Vec<u8> {
         let _ = write!(more, "\r\n <thread-{i}-{}@{}>", l.order, l.domain());
     }
     let _ = write!(more, "\r\nX-Routing-Note: {}\r\n", "hop ".repeat(400));
-    let subject = format!("{}\r\n {}", l.subject(), "and one thing more ".repeat(30).trim_end());
+    let subject = format!(
+        "{}\r\n {}",
+        l.subject(),
+        "and one thing more ".repeat(30).trim_end()
+    );
     format!("{}{TEXT}\r\n{}", l.head_with(&subject, &more), l.text()).into_bytes()
 }
 
@@ -186,7 +216,13 @@ fn no_message_id(l: Letter) -> Vec<u8> {
 fn same_message_id(l: Letter) -> Vec<u8> {
     // The scanner's firmware sends the same identifier with every mail.
     let more = "Message-ID: <scan-0001@copier.harbour-homes.example>\r\nX-Mailer: Copier 2.1\r\n";
-    format!("{}{TEXT}\r\nScan {} of {}.\r\n", l.head_with("Scan from the copier", more), l.index, l.date).into_bytes()
+    format!(
+        "{}{TEXT}\r\nScan {} of {}.\r\n",
+        l.head_with("Scan from the copier", more),
+        l.index,
+        l.date
+    )
+    .into_bytes()
 }
 
 fn automatic_reply(l: Letter) -> Vec<u8> {
@@ -241,16 +277,29 @@ fn meeting(mut l: Letter) -> Vec<u8> {
 }
 
 fn empty(l: Letter) -> Vec<u8> {
-    format!("{}{TEXT}\r\n", l.head_with("", &format!("Message-ID: {}\r\n", l.message_id()))).into_bytes()
+    format!(
+        "{}{TEXT}\r\n",
+        l.head_with("", &format!("Message-ID: {}\r\n", l.message_id()))
+    )
+    .into_bytes()
 }
 
 fn many_recipients(l: Letter) -> Vec<u8> {
     let mut more = format!("Message-ID: {}\r\nCc: ", l.message_id());
     for i in 0..200 {
-        let _ = write!(more, "{}\"Resident {i}\" <resident{i}@alder-court.example>", if i == 0 { "" } else { ",\r\n " });
+        let _ = write!(
+            more,
+            "{}\"Resident {i}\" <resident{i}@alder-court.example>",
+            if i == 0 { "" } else { ",\r\n " }
+        );
     }
     more.push_str("\r\n");
-    format!("{}{TEXT}\r\n{}", l.head_with("Water off on Thursday", &more), l.text()).into_bytes()
+    format!(
+        "{}{TEXT}\r\n{}",
+        l.head_with("Water off on Thursday", &more),
+        l.text()
+    )
+    .into_bytes()
 }
 
 fn uuencoded(l: Letter) -> Vec<u8> {
@@ -294,13 +343,27 @@ fn quoted_reply(l: Letter) -> Vec<u8> {
 }
 
 fn sensor_alert(l: Letter) -> Vec<u8> {
-    let more = format!("Message-ID: {}\r\nX-Priority: 1\r\nAuto-Submitted: auto-generated\r\n", l.message_id());
-    let json = format!("{{\"sensor\":\"roof-{}\",\"moisture\":{},\"at\":{}}}\r\n", l.order, l.index % 100, l.sent_ms);
-    format!("{}Content-Type: application/json\r\n\r\n{json}", l.head_with("ALERT moisture", &more)).into_bytes()
+    let more = format!(
+        "Message-ID: {}\r\nX-Priority: 1\r\nAuto-Submitted: auto-generated\r\n",
+        l.message_id()
+    );
+    let json = format!(
+        "{{\"sensor\":\"roof-{}\",\"moisture\":{},\"at\":{}}}\r\n",
+        l.order,
+        l.index % 100,
+        l.sent_ms
+    );
+    format!(
+        "{}Content-Type: application/json\r\n\r\n{json}",
+        l.head_with("ALERT moisture", &more)
+    )
+    .into_bytes()
 }
 
 fn bare_line_ends(l: Letter) -> Vec<u8> {
-    let mut out = format!("{}{TEXT}\r\n{}", l.head(true), l.text()).replace("\r\n", "\n").into_bytes();
+    let mut out = format!("{}{TEXT}\r\n{}", l.head(true), l.text())
+        .replace("\r\n", "\n")
+        .into_bytes();
     out.extend_from_slice(b"a NUL follows \x00 and a lone CR \r here\n");
     out
 }

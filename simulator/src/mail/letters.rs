@@ -16,25 +16,79 @@ pub(super) const SENDERS: [(&str, &str); 12] = [
 ];
 
 pub(super) const MATTERS: [(&str, &str); 16] = [
-    ("Leak under the kitchen sink", "Water drips from the trap whenever the dishwasher empties. A bucket holds about half a day."),
-    ("Lift stops between floors", "Lift B halts for some ten seconds between the second and third floor, then goes on."),
-    ("Boiler pressure low again", "The gauge reads 0.6 bar this morning; it was refilled on Monday."),
-    ("Quote for repainting the stairwell", "Four storeys, two coats, walls and handrails. Scaffolding is not needed."),
-    ("Front door closer broken", "The door slams and woke the whole first floor twice last night."),
-    ("Invoice for drain cleaning", "Please find the amount and the hours in the attached sheet. Payment within thirty days."),
-    ("Window handle came off", "Bedroom, left window. It cannot be locked now and we are on the ground floor."),
-    ("No hot water in unit 12", "Since yesterday evening. The neighbours on the same riser have it."),
-    ("Smoke detector chirps", "Every forty seconds. The battery was changed in spring."),
-    ("Parking gate stays open", "The gate does not react to the remote nor to the key switch."),
-    ("Mould behind the wardrobe", "A patch of about thirty centimetres, dry to the touch. Photographs follow."),
-    ("Annual extinguisher inspection", "Our technician can come on the 14th or the 21st between nine and noon."),
-    ("Light in the bicycle cellar", "The motion sensor switches it off after five seconds, which is too soon."),
-    ("Key handover for the new tenant", "Two sets plus the letter box. The caretaker signs for them."),
-    ("Gutter blocked on the yard side", "Rain runs down the facade; the paint is coming off below the second gutter."),
-    ("Noise from the ventilation", "A humming that starts at six and ends at ten in the evening."),
+    (
+        "Leak under the kitchen sink",
+        "Water drips from the trap whenever the dishwasher empties. A bucket holds about half a day.",
+    ),
+    (
+        "Lift stops between floors",
+        "Lift B halts for some ten seconds between the second and third floor, then goes on.",
+    ),
+    (
+        "Boiler pressure low again",
+        "The gauge reads 0.6 bar this morning; it was refilled on Monday.",
+    ),
+    (
+        "Quote for repainting the stairwell",
+        "Four storeys, two coats, walls and handrails. Scaffolding is not needed.",
+    ),
+    (
+        "Front door closer broken",
+        "The door slams and woke the whole first floor twice last night.",
+    ),
+    (
+        "Invoice for drain cleaning",
+        "Please find the amount and the hours in the attached sheet. Payment within thirty days.",
+    ),
+    (
+        "Window handle came off",
+        "Bedroom, left window. It cannot be locked now and we are on the ground floor.",
+    ),
+    (
+        "No hot water in unit 12",
+        "Since yesterday evening. The neighbours on the same riser have it.",
+    ),
+    (
+        "Smoke detector chirps",
+        "Every forty seconds. The battery was changed in spring.",
+    ),
+    (
+        "Parking gate stays open",
+        "The gate does not react to the remote nor to the key switch.",
+    ),
+    (
+        "Mould behind the wardrobe",
+        "A patch of about thirty centimetres, dry to the touch. Photographs follow.",
+    ),
+    (
+        "Annual extinguisher inspection",
+        "Our technician can come on the 14th or the 21st between nine and noon.",
+    ),
+    (
+        "Light in the bicycle cellar",
+        "The motion sensor switches it off after five seconds, which is too soon.",
+    ),
+    (
+        "Key handover for the new tenant",
+        "Two sets plus the letter box. The caretaker signs for them.",
+    ),
+    (
+        "Gutter blocked on the yard side",
+        "Rain runs down the facade; the paint is coming off below the second gutter.",
+    ),
+    (
+        "Noise from the ventilation",
+        "A humming that starts at six and ends at ten in the evening.",
+    ),
 ];
 
 pub(super) const PRIORITIES: [&str; 4] = ["routine", "soon", "urgent", "emergency"];
 
-pub(super) const BUILDINGS: [&str; 6] =
-    ["Alder Court", "North Quay 3", "Mill Terrace", "Harbour House", "Lindenhof", "Cooper's Yard"];
+pub(super) const BUILDINGS: [&str; 6] = [
+    "Alder Court",
+    "North Quay 3",
+    "Mill Terrace",
+    "Harbour House",
+    "Lindenhof",
+    "Cooper's Yard",
+];

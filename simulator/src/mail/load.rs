@@ -31,17 +31,25 @@ pub fn load(path: &Path) -> Result<Vec<Bytes>, LoadError> {
     files.sort();
     let mut out = Vec::new();
     for file in &files {
-        let bytes = fs::read(file).map_err(|source| LoadError::Unreadable { path: file.clone(), source })?;
+        let bytes = fs::read(file).map_err(|source| LoadError::Unreadable {
+            path: file.clone(),
+            source,
+        })?;
         out.extend(split(&bytes));
     }
     if out.is_empty() {
-        return Err(LoadError::Nothing { path: path.to_path_buf() });
+        return Err(LoadError::Nothing {
+            path: path.to_path_buf(),
+        });
     }
     Ok(out)
 }
 
 fn collect(path: &Path, into: &mut Vec<PathBuf>) -> Result<(), LoadError> {
-    let unreadable = |source| LoadError::Unreadable { path: path.to_path_buf(), source };
+    let unreadable = |source| LoadError::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    };
     if path.is_dir() {
         for entry in fs::read_dir(path).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
@@ -65,7 +73,11 @@ fn split(bytes: &[u8]) -> Vec<Bytes> {
         return Vec::new();
     }
     if !bytes.starts_with(b"From ") {
-        return if looks_like_mail(bytes) { vec![Bytes::copy_from_slice(bytes)] } else { Vec::new() };
+        return if looks_like_mail(bytes) {
+            vec![Bytes::copy_from_slice(bytes)]
+        } else {
+            Vec::new()
+        };
     }
     let mut out = Vec::new();
     let mut current: Vec<u8> = Vec::new();
@@ -75,8 +87,15 @@ fn split(bytes: &[u8]) -> Vec<Bytes> {
             finish(&mut current, &mut out);
         } else {
             let quotes = line.iter().take_while(|b| **b == b'>').count();
-            let quoted = quotes > 0 && line.get(quotes..).is_some_and(|rest| rest.starts_with(b"From "));
-            current.extend_from_slice(if quoted { line.get(1..).unwrap_or_default() } else { line });
+            let quoted = quotes > 0
+                && line
+                    .get(quotes..)
+                    .is_some_and(|rest| rest.starts_with(b"From "));
+            current.extend_from_slice(if quoted {
+                line.get(1..).unwrap_or_default()
+            } else {
+                line
+            });
         }
         blank_before = matches!(line, b"\n" | b"\r\n");
     }
@@ -99,7 +118,11 @@ fn finish(current: &mut Vec<u8>, out: &mut Vec<Bytes>) {
 /// A first line with a colon after printable letters: what a header field looks like (RFC 5322 2.2).
 fn looks_like_mail(bytes: &[u8]) -> bool {
     let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
-    let name = line.iter().position(|b| *b == b':').and_then(|at| line.get(..at)).unwrap_or_default();
+    let name = line
+        .iter()
+        .position(|b| *b == b':')
+        .and_then(|at| line.get(..at))
+        .unwrap_or_default();
     !name.is_empty() && name.iter().all(|b| b.is_ascii_graphic())
 }
 
@@ -112,7 +135,10 @@ mod tests {
         let mbox = b"From a@example.com Mon Jan 1\nSubject: 1\n\nHi\n>From here\n>>From there\nFrom inside a paragraph\n\nFrom b@example.com\nSubject: 2\n\nHo\n";
         let got = split(mbox);
         assert_eq!(got.len(), 2);
-        assert_eq!(&got[0][..], b"Subject: 1\n\nHi\nFrom here\n>From there\nFrom inside a paragraph\n");
+        assert_eq!(
+            &got[0][..],
+            b"Subject: 1\n\nHi\nFrom here\n>From there\nFrom inside a paragraph\n"
+        );
         assert_eq!(&got[1][..], b"Subject: 2\n\nHo\n");
     }
 
@@ -122,7 +148,13 @@ mod tests {
         fs::create_dir(dir.path().join("deep")).unwrap();
         fs::write(dir.path().join("deep/a.eml"), b"Subject: caf\xE9\r\n\r\nx").unwrap();
         fs::write(dir.path().join("read me"), b"just text without a header\n").unwrap();
-        assert_eq!(load(dir.path()).unwrap(), vec![Bytes::from_static(b"Subject: caf\xE9\r\n\r\nx")]);
-        assert!(matches!(load(&dir.path().join("nowhere")), Err(LoadError::Unreadable { .. })));
+        assert_eq!(
+            load(dir.path()).unwrap(),
+            vec![Bytes::from_static(b"Subject: caf\xE9\r\n\r\nx")]
+        );
+        assert!(matches!(
+            load(&dir.path().join("nowhere")),
+            Err(LoadError::Unreadable { .. })
+        ));
     }
 }

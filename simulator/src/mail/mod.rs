@@ -43,10 +43,17 @@ impl Mime {
     pub fn bytes(&self) -> Bytes {
         match self {
             Self::Bytes(bytes) => bytes.clone(),
-            Self::Generated { seed, index, sent_ms } => Bytes::from(generate::message(*seed, *index, *sent_ms)),
-            Self::Sized { seed, index, sent_ms, size } => {
-                Bytes::from(generate::sized(*seed, *index, *sent_ms, *size))
-            }
+            Self::Generated {
+                seed,
+                index,
+                sent_ms,
+            } => Bytes::from(generate::message(*seed, *index, *sent_ms)),
+            Self::Sized {
+                seed,
+                index,
+                sent_ms,
+                size,
+            } => Bytes::from(generate::sized(*seed, *index, *sent_ms, *size)),
         }
     }
 }

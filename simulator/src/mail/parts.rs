@@ -25,7 +25,12 @@ pub(crate) struct Body {
 
 /// The body, empty for mail without one.
 pub(crate) fn body(bytes: &[u8]) -> Body {
-    let Some(message) = parse(bytes) else { return Body { text: String::new(), html: String::new() } };
+    let Some(message) = parse(bytes) else {
+        return Body {
+            text: String::new(),
+            html: String::new(),
+        };
+    };
     let text = text_of(&message);
     let html = match message.html_part(0).map(|part| &part.body) {
         Some(PartType::Html(html)) => html.clone().into_owned(),
@@ -39,13 +44,25 @@ pub(crate) fn body(bytes: &[u8]) -> Body {
 
 /// The header fields in order, as name and raw value.
 pub(crate) fn headers(bytes: &[u8]) -> Vec<(String, String)> {
-    let Some(message) = parse(bytes) else { return Vec::new() };
-    message.headers_raw().map(|(name, value)| (name.to_owned(), value.trim().replace(['\r', '\n', '\t'], ""))).collect()
+    let Some(message) = parse(bytes) else {
+        return Vec::new();
+    };
+    message
+        .headers_raw()
+        .map(|(name, value)| {
+            (
+                name.to_owned(),
+                value.trim().replace(['\r', '\n', '\t'], ""),
+            )
+        })
+        .collect()
 }
 
 /// All attachments, inline ones included.
 pub(crate) fn attachments(bytes: &[u8]) -> Vec<Attachment> {
-    parse(bytes).map(|message| attachments_of(&message)).unwrap_or_default()
+    parse(bytes)
+        .map(|message| attachments_of(&message))
+        .unwrap_or_default()
 }
 
 pub(super) fn text_of(message: &Message<'_>) -> String {
@@ -59,7 +76,9 @@ pub(super) fn text_of(message: &Message<'_>) -> String {
 pub(super) fn attachments_of(message: &Message<'_>) -> Vec<Attachment> {
     message
         .attachments()
-        .filter(|part| !(part.is_content_type("text", "calendar") && part.attachment_name().is_none()))
+        .filter(|part| {
+            !(part.is_content_type("text", "calendar") && part.attachment_name().is_none())
+        })
         .enumerate()
         .map(|(at, part)| attachment(&message.raw_message, at, part))
         .collect()
@@ -68,19 +87,38 @@ pub(super) fn attachments_of(message: &Message<'_>) -> Vec<Attachment> {
 fn attachment(raw: &[u8], at: usize, part: &MessagePart<'_>) -> Attachment {
     let content_type = part.content_type().map_or_else(
         || "application/octet-stream".to_owned(),
-        |ct| format!("{}/{}", ct.c_type, ct.c_subtype.as_deref().unwrap_or("octet-stream")).to_ascii_lowercase(),
+        |ct| {
+            format!(
+                "{}/{}",
+                ct.c_type,
+                ct.c_subtype.as_deref().unwrap_or("octet-stream")
+            )
+            .to_ascii_lowercase()
+        },
     );
-    let content_id = part.content_id().map(|id| id.trim_matches(['<', '>']).to_owned());
-    let disposed_inline = part.content_disposition().is_some_and(|cd| cd.c_type.eq_ignore_ascii_case("inline"));
+    let content_id = part
+        .content_id()
+        .map(|id| id.trim_matches(['<', '>']).to_owned());
+    let disposed_inline = part
+        .content_disposition()
+        .is_some_and(|cd| cd.c_type.eq_ignore_ascii_case("inline"));
     let (item, bytes, inner_subject) = match &part.body {
         PartType::Message(inner) => {
             // An unencoded message is parsed in place: its bytes are a stretch of the outer one.
             let own = match part.encoding {
-                Encoding::None => usize::try_from(part.offset_body).ok().zip(usize::try_from(part.offset_end).ok()),
+                Encoding::None => usize::try_from(part.offset_body)
+                    .ok()
+                    .zip(usize::try_from(part.offset_end).ok()),
                 _ => None,
             };
-            let own = own.and_then(|(from, to)| raw.get(from..to)).unwrap_or(&inner.raw_message);
-            (true, Bytes::copy_from_slice(own), inner.subject().map(str::to_owned))
+            let own = own
+                .and_then(|(from, to)| raw.get(from..to))
+                .unwrap_or(&inner.raw_message);
+            (
+                true,
+                Bytes::copy_from_slice(own),
+                inner.subject().map(str::to_owned),
+            )
         }
         _ => (false, Bytes::copy_from_slice(part.contents()), None),
     };
@@ -88,12 +126,31 @@ fn attachment(raw: &[u8], at: usize, part: &MessagePart<'_>) -> Attachment {
         .attachment_name()
         .map(str::to_owned)
         .or(inner_subject)
-        .unwrap_or_else(|| format!("ATT{:05}{}", at + 1, if content_type.starts_with("text/") { ".txt" } else { ".dat" }));
-    Attachment { name, content_type, inline: disposed_inline && content_id.is_some(), content_id, item, bytes }
+        .unwrap_or_else(|| {
+            format!(
+                "ATT{:05}{}",
+                at + 1,
+                if content_type.starts_with("text/") {
+                    ".txt"
+                } else {
+                    ".dat"
+                }
+            )
+        });
+    Attachment {
+        name,
+        content_type,
+        inline: disposed_inline && content_id.is_some(),
+        content_id,
+        item,
+        bytes,
+    }
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 /// HTML without its tags: enough for a preview.
@@ -121,8 +178,16 @@ mod tests {
 
     #[test]
     fn names_are_read_in_both_encodings() {
-        let names = |index| attachments(&generate::message(1, index, 0)).into_iter().map(|a| a.name).collect::<Vec<_>>();
-        assert_eq!(names(4), ["Prüfbericht – Aufzug B.txt", "Rechnung Büro.dat"]);
+        let names = |index| {
+            attachments(&generate::message(1, index, 0))
+                .into_iter()
+                .map(|a| a.name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            names(4),
+            ["Prüfbericht – Aufzug B.txt", "Rechnung Büro.dat"]
+        );
         assert_eq!(names(5), ["見積書 2026.txt"]);
     }
 

@@ -20,9 +20,13 @@ pub(crate) struct Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum What {
     /// It appeared; `moved` if it came from another folder.
-    Arrived { moved: bool },
+    Arrived {
+        moved: bool,
+    },
     Updated(Touched),
-    Left { destroyed: bool },
+    Left {
+        destroyed: bool,
+    },
 }
 
 /// What an update touched.
@@ -59,11 +63,21 @@ pub(crate) struct Start {
 
 impl Mailbox {
     /// Puts a new message into a folder.
-    pub(crate) fn add(&mut self, folder: FolderKey, mime: Mime, start: &Start, now_ms: i64) -> ItemKey {
+    pub(crate) fn add(
+        &mut self,
+        folder: FolderKey,
+        mime: Mime,
+        start: &Start,
+        now_ms: i64,
+    ) -> ItemKey {
         let bytes = mime.bytes();
         let facts = Arc::new(Facts::of(&bytes));
         let key = self.items.len();
-        let importance = if facts.high_importance { "high" } else { "normal" };
+        let importance = if facts.high_importance {
+            "high"
+        } else {
+            "normal"
+        };
         self.items.push(Item {
             mime,
             facts,
@@ -97,7 +111,9 @@ impl Mailbox {
 
     /// Moves a message. Into the folder it is in already: a move all the same, with a new default id.
     pub(crate) fn move_item(&mut self, key: ItemKey, to: FolderKey, now_ms: i64) {
-        let Some(from) = self.items.get(key).filter(|i| i.alive).map(|i| i.folder) else { return };
+        let Some(from) = self.items.get(key).filter(|i| i.alive).map(|i| i.folder) else {
+            return;
+        };
         self.log(from, key, What::Left { destroyed: false }, now_ms);
         let old = self.id_of(key, IdFormat::Default);
         self.by_id.remove(&old);
@@ -118,16 +134,33 @@ impl Mailbox {
     }
 
     /// A second message with the same content.
-    pub(crate) fn copy_item(&mut self, key: ItemKey, to: FolderKey, now_ms: i64) -> Option<ItemKey> {
+    pub(crate) fn copy_item(
+        &mut self,
+        key: ItemKey,
+        to: FolderKey,
+        now_ms: i64,
+    ) -> Option<ItemKey> {
         let item = self.items.get(key)?;
-        let start = Start { received_ms: item.received_ms, read: item.read, draft: item.draft };
+        let start = Start {
+            received_ms: item.received_ms,
+            read: item.read,
+            draft: item.draft,
+        };
         let mime = item.mime.clone();
         Some(self.add(to, mime, &start, now_ms))
     }
 
     /// Changes properties and logs it under what was touched.
-    pub(crate) fn update(&mut self, key: ItemKey, touched: Touched, now_ms: i64, change: impl FnOnce(&mut Item)) {
-        let Some(item) = self.items.get_mut(key).filter(|i| i.alive) else { return };
+    pub(crate) fn update(
+        &mut self,
+        key: ItemKey,
+        touched: Touched,
+        now_ms: i64,
+        change: impl FnOnce(&mut Item),
+    ) {
+        let Some(item) = self.items.get_mut(key).filter(|i| i.alive) else {
+            return;
+        };
         change(item);
         let folder = item.folder;
         self.touch(key, now_ms);
@@ -146,7 +179,9 @@ impl Mailbox {
 
     /// Takes a message out of reach of Graph for good.
     pub(crate) fn purge(&mut self, key: ItemKey) {
-        let Some(item) = self.items.get(key).filter(|i| i.alive) else { return };
+        let Some(item) = self.items.get(key).filter(|i| i.alive) else {
+            return;
+        };
         let (folder, at_ms) = (item.folder, item.modified_ms);
         self.log(folder, key, What::Left { destroyed: true }, at_ms);
         for format in [IdFormat::Default, IdFormat::Immutable] {
@@ -171,7 +206,13 @@ impl Mailbox {
 
     fn log(&mut self, folder: FolderKey, item: ItemKey, what: What, at_ms: i64) {
         self.seq += 1;
-        let change = Change { seq: self.seq, at_ms, item, version: self.items.get(item).map_or(0, |i| i.version), what };
+        let change = Change {
+            seq: self.seq,
+            at_ms,
+            item,
+            version: self.items.get(item).map_or(0, |i| i.version),
+            what,
+        };
         if let Some(f) = self.folders.get_mut(folder) {
             f.log.push(change);
         }

@@ -9,7 +9,12 @@ use std::collections::{BTreeSet, HashMap};
 const USUAL: [(&str, &str, &str, bool); 17] = [
     ("msgfolderroot", "Top of Information Store", "", false),
     ("archive", "Archive", "msgfolderroot", false),
-    ("conversationhistory", "Conversation History", "msgfolderroot", true),
+    (
+        "conversationhistory",
+        "Conversation History",
+        "msgfolderroot",
+        true,
+    ),
     ("deleteditems", "Deleted Items", "msgfolderroot", false),
     ("drafts", "Drafts", "msgfolderroot", false),
     ("inbox", "Inbox", "msgfolderroot", false),
@@ -96,12 +101,17 @@ impl Mailbox {
 
     /// The folder of a well-known name (any case).
     pub(crate) fn well_known(&self, name: &str) -> Option<FolderKey> {
-        self.folders.iter().position(|f| f.alive && f.well_known.is_some_and(|w| w.eq_ignore_ascii_case(name)))
+        self.folders
+            .iter()
+            .position(|f| f.alive && f.well_known.is_some_and(|w| w.eq_ignore_ascii_case(name)))
     }
 
     /// What a path segment names: an id or a well-known name.
     pub(crate) fn folder_by_segment(&self, segment: &str) -> Option<FolderKey> {
-        self.folders.iter().position(|f| f.alive && f.id == segment).or_else(|| self.well_known(segment))
+        self.folders
+            .iter()
+            .position(|f| f.alive && f.id == segment)
+            .or_else(|| self.well_known(segment))
     }
 
     /// Whether the id was a folder's that is gone.
@@ -117,9 +127,17 @@ impl Mailbox {
         let mut at = self.well_known("msgfolderroot");
         for (depth, name) in path.split('/').enumerate() {
             let child = self.children(at).into_iter().find(|k| {
-                self.folders.get(*k).is_some_and(|f| f.name.eq_ignore_ascii_case(name))
+                self.folders
+                    .get(*k)
+                    .is_some_and(|f| f.name.eq_ignore_ascii_case(name))
             });
-            at = child.or_else(|| if depth == 0 { self.well_known(name) } else { None });
+            at = child.or_else(|| {
+                if depth == 0 {
+                    self.well_known(name)
+                } else {
+                    None
+                }
+            });
             if at.is_none() {
                 return Err(FolderTrouble::Unknown(path.to_owned()));
             }
@@ -129,7 +147,12 @@ impl Mailbox {
 
     /// The living children of a folder.
     pub(crate) fn children(&self, parent: Option<FolderKey>) -> Vec<FolderKey> {
-        self.folders.iter().enumerate().filter(|(_, f)| f.alive && f.parent == parent).map(|(k, _)| k).collect()
+        self.folders
+            .iter()
+            .enumerate()
+            .filter(|(_, f)| f.alive && f.parent == parent)
+            .map(|(k, _)| k)
+            .collect()
     }
 
     /// Makes a folder below another.
@@ -146,7 +169,11 @@ impl Mailbox {
     }
 
     /// Gives a folder another display name; its id stays.
-    pub(crate) fn rename_folder(&mut self, key: FolderKey, name: &str) -> Result<(), FolderTrouble> {
+    pub(crate) fn rename_folder(
+        &mut self,
+        key: FolderKey,
+        name: &str,
+    ) -> Result<(), FolderTrouble> {
         let parent = self.folders.get(key).and_then(|f| f.parent);
         self.refuse_namesake(parent, name)?;
         if let Some(folder) = self.folders.get_mut(key) {
@@ -164,7 +191,12 @@ impl Mailbox {
         for child in self.children(Some(key)) {
             self.delete_folder(child)?;
         }
-        for item in self.folders.get(key).map(|f| f.members.clone()).unwrap_or_default() {
+        for item in self
+            .folders
+            .get(key)
+            .map(|f| f.members.clone())
+            .unwrap_or_default()
+        {
             self.purge(item);
         }
         if let Some(folder) = self.folders.get_mut(key) {
@@ -175,9 +207,16 @@ impl Mailbox {
     }
 
     fn refuse_namesake(&self, parent: Option<FolderKey>, name: &str) -> Result<(), FolderTrouble> {
-        let taken =
-            self.children(parent).iter().any(|k| self.folders.get(*k).is_some_and(|f| f.name.eq_ignore_ascii_case(name)));
-        if taken { Err(FolderTrouble::Exists(name.to_owned())) } else { Ok(()) }
+        let taken = self.children(parent).iter().any(|k| {
+            self.folders
+                .get(*k)
+                .is_some_and(|f| f.name.eq_ignore_ascii_case(name))
+        });
+        if taken {
+            Err(FolderTrouble::Exists(name.to_owned()))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -191,7 +230,10 @@ mod tests {
         let inbox = mailbox.well_known("INBOX").unwrap();
         let orders = mailbox.create_folder(inbox, "Orders", false).unwrap();
         assert_eq!(mailbox.folder_by_path("inbox/orders").unwrap(), orders);
-        assert_eq!(mailbox.folder_by_path("Sent Items").unwrap(), mailbox.well_known("sentitems").unwrap());
+        assert_eq!(
+            mailbox.folder_by_path("Sent Items").unwrap(),
+            mailbox.well_known("sentitems").unwrap()
+        );
         assert!(mailbox.folder_by_path("Inbox/Nothing").is_err());
         assert!(mailbox.create_folder(inbox, "ORDERS", false).is_err());
         assert!(mailbox.delete_folder(inbox).is_err());

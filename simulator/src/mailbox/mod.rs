@@ -107,9 +107,13 @@ impl Mailbox {
     /// The messages of a folder; a search folder shows the unread ones of the whole mailbox.
     pub(crate) fn members(&self, folder: FolderKey) -> Vec<ItemKey> {
         match self.folders.get(folder) {
-            Some(f) if f.search => {
-                self.items.iter().enumerate().filter(|(_, i)| i.alive && !i.read).map(|(k, _)| k).collect()
-            }
+            Some(f) if f.search => self
+                .items
+                .iter()
+                .enumerate()
+                .filter(|(_, i)| i.alive && !i.read)
+                .map(|(k, _)| k)
+                .collect(),
             Some(f) => f.members.iter().copied().collect(),
             None => Vec::new(),
         }
@@ -117,11 +121,16 @@ impl Mailbox {
 
     /// Name of a folder for people: the well-known name or the path of display names.
     pub(crate) fn folder_label(&self, key: FolderKey) -> String {
-        let Some(folder) = self.folders.get(key) else { return String::new() };
+        let Some(folder) = self.folders.get(key) else {
+            return String::new();
+        };
         if let Some(name) = folder.well_known {
             return name.to_owned();
         }
-        match folder.parent.and_then(|p| self.folders.get(p).map(|f| (p, f))) {
+        match folder
+            .parent
+            .and_then(|p| self.folders.get(p).map(|f| (p, f)))
+        {
             Some((parent, f)) if f.well_known != Some("msgfolderroot") => {
                 format!("{}/{}", self.folder_label(parent), folder.name)
             }

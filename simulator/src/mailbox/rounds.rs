@@ -30,8 +30,14 @@ pub(crate) enum ChangeType {
 /// One line a round will show. Messages that are present are shown as they are when the page is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Line {
-    Present { item: ItemKey },
-    Removed { item: ItemKey, version: u32, destroyed: bool },
+    Present {
+        item: ItemKey,
+    },
+    Removed {
+        item: ItemKey,
+        version: u32,
+        destroyed: bool,
+    },
 }
 
 /// A round under way or finished: what a `$skiptoken` or `$deltatoken` stands for.
@@ -54,15 +60,36 @@ const FILTER_CAP: usize = 5_000;
 
 impl Mailbox {
     /// All that is in the folder now. `visible_ms`: what changed later is left for a later round.
-    pub(crate) fn first_round(&self, mailbox: usize, folder: FolderKey, query: DeltaQuery, visible_ms: i64) -> Round {
+    pub(crate) fn first_round(
+        &self,
+        mailbox: usize,
+        folder: FolderKey,
+        query: DeltaQuery,
+        visible_ms: i64,
+    ) -> Round {
         let until = self.visible_until(folder, visible_ms);
         let hidden = |key: ItemKey| {
-            let log = self.folders.get(folder).map(|f| f.log.as_slice()).unwrap_or_default();
-            until < self.seq && log.iter().rev().take_while(|c| c.seq > until).any(|c| c.item == key && matches!(c.what, What::Arrived { .. }))
+            let log = self
+                .folders
+                .get(folder)
+                .map(|f| f.log.as_slice())
+                .unwrap_or_default();
+            until < self.seq
+                && log
+                    .iter()
+                    .rev()
+                    .take_while(|c| c.seq > until)
+                    .any(|c| c.item == key && matches!(c.what, What::Arrived { .. }))
         };
-        let mut keys: Vec<ItemKey> = self.members(folder).into_iter().filter(|k| self.admitted(*k, &query) && !hidden(*k)).collect();
+        let mut keys: Vec<ItemKey> = self
+            .members(folder)
+            .into_iter()
+            .filter(|k| self.admitted(*k, &query) && !hidden(*k))
+            .collect();
         if query.newest_first {
-            keys.sort_by_key(|k| std::cmp::Reverse(self.items.get(*k).map_or(0, |i| i.received_ms)));
+            keys.sort_by_key(|k| {
+                std::cmp::Reverse(self.items.get(*k).map_or(0, |i| i.received_ms))
+            });
         } else {
             // No order is promised, so none is given.
             keys.sort_by_key(|k| k.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16 & 0xFFFF_FFFF);
@@ -70,19 +97,41 @@ impl Mailbox {
         if query.received_from.is_some() {
             keys.truncate(FILTER_CAP);
         }
-        let mut lines: Vec<Line> = keys.into_iter().map(|item| Line::Present { item }).collect();
-        if matches!(query.change_type, Some(ChangeType::Updated | ChangeType::Deleted)) {
+        let mut lines: Vec<Line> = keys
+            .into_iter()
+            .map(|item| Line::Present { item })
+            .collect();
+        if matches!(
+            query.change_type,
+            Some(ChangeType::Updated | ChangeType::Deleted)
+        ) {
             lines.clear();
         }
         Self::round(mailbox, folder, query, lines, until)
     }
 
     /// What changed since a finished round.
-    pub(crate) fn next_round(&self, last: &Round, format: IdFormat, readings: &Readings, visible_ms: i64) -> Round {
+    pub(crate) fn next_round(
+        &self,
+        last: &Round,
+        format: IdFormat,
+        readings: &Readings,
+        visible_ms: i64,
+    ) -> Round {
         let until = self.visible_until(last.folder, visible_ms).max(last.until);
-        let log = self.folders.get(last.folder).map(|f| f.log.as_slice()).unwrap_or_default();
+        let log = self
+            .folders
+            .get(last.folder)
+            .map(|f| f.log.as_slice())
+            .unwrap_or_default();
         let from = log.partition_point(|c| c.seq <= last.until);
-        let window: Vec<Change> = log.get(from..).unwrap_or_default().iter().filter(|c| c.seq <= until).copied().collect();
+        let window: Vec<Change> = log
+            .get(from..)
+            .unwrap_or_default()
+            .iter()
+            .filter(|c| c.seq <= until)
+            .copied()
+            .collect();
         let mut stories: HashMap<ItemKey, Vec<Change>> = HashMap::new();
         for change in &window {
             stories.entry(change.item).or_default().push(*change);
@@ -90,7 +139,10 @@ impl Mailbox {
         let mut lines = Vec::new();
         for change in &window {
             // Told where its last change stands, and only there.
-            if let Some(story) = stories.get(&change.item).filter(|s| s.last().is_some_and(|c| c.seq == change.seq)) {
+            if let Some(story) = stories
+                .get(&change.item)
+                .filter(|s| s.last().is_some_and(|c| c.seq == change.seq))
+            {
                 self.tell(story, last, format, readings, &mut lines);
             }
         }
@@ -98,14 +150,28 @@ impl Mailbox {
     }
 
     /// The lines for one message out of its changes in the window.
-    fn tell(&self, story: &[Change], last: &Round, format: IdFormat, readings: &Readings, lines: &mut Vec<Line>) {
+    fn tell(
+        &self,
+        story: &[Change],
+        last: &Round,
+        format: IdFormat,
+        readings: &Readings,
+        lines: &mut Vec<Line>,
+    ) {
         let Some(end) = story.last() else { return };
         let query = &last.query;
         let wanted = |t: ChangeType| query.change_type.is_none_or(|c| c == t);
-        let left = story.iter().rev().find(|c| matches!(c.what, What::Left { .. }));
+        let left = story
+            .iter()
+            .rev()
+            .find(|c| matches!(c.what, What::Left { .. }));
         if let What::Left { destroyed } = end.what {
             if wanted(ChangeType::Deleted) {
-                lines.push(Line::Removed { item: end.item, version: end.version, destroyed });
+                lines.push(Line::Removed {
+                    item: end.item,
+                    version: end.version,
+                    destroyed,
+                });
             }
             return;
         }
@@ -117,10 +183,20 @@ impl Mailbox {
             if format == IdFormat::Default {
                 // Under default ids the returned message is another one: the old id left.
                 if wanted(ChangeType::Deleted) {
-                    lines.push(Line::Removed { item: gone.item, version: gone.version, destroyed: false });
+                    lines.push(Line::Removed {
+                        item: gone.item,
+                        version: gone.version,
+                        destroyed: false,
+                    });
                 }
-            } else if readings.return_visit == ReturnVisit::Lost && matches!(end.what, What::Arrived { .. }) {
-                lines.push(Line::Removed { item: gone.item, version: gone.version, destroyed: false });
+            } else if readings.return_visit == ReturnVisit::Lost
+                && matches!(end.what, What::Arrived { .. })
+            {
+                lines.push(Line::Removed {
+                    item: gone.item,
+                    version: gone.version,
+                    destroyed: false,
+                });
                 return;
             }
         }
@@ -137,7 +213,9 @@ impl Mailbox {
             None if wanted(ChangeType::Updated) => {
                 let shown = query.select.is_empty()
                     || readings.own_writes == OwnWrites::Echo
-                    || story.iter().any(|c| matches!(c.what, What::Updated(t) if t.concerns(&query.select)));
+                    || story
+                        .iter()
+                        .any(|c| matches!(c.what, What::Updated(t) if t.concerns(&query.select)));
                 if shown {
                     lines.push(Line::Present { item: end.item });
                 }
@@ -147,21 +225,47 @@ impl Mailbox {
     }
 
     fn admitted(&self, key: ItemKey, query: &DeltaQuery) -> bool {
-        let Some(item) = self.items.get(key) else { return false };
+        let Some(item) = self.items.get(key) else {
+            return false;
+        };
         query.received_from.is_none_or(|(from, strictly)| {
-            if strictly { item.received_ms > from } else { item.received_ms >= from }
+            if strictly {
+                item.received_ms > from
+            } else {
+                item.received_ms >= from
+            }
         })
     }
 
     fn visible_until(&self, folder: FolderKey, visible_ms: i64) -> u64 {
-        let log = self.folders.get(folder).map(|f| f.log.as_slice()).unwrap_or_default();
-        log.iter().find(|c| c.at_ms > visible_ms).map_or(self.seq, |c| c.seq - 1)
+        let log = self
+            .folders
+            .get(folder)
+            .map(|f| f.log.as_slice())
+            .unwrap_or_default();
+        log.iter()
+            .find(|c| c.at_ms > visible_ms)
+            .map_or(self.seq, |c| c.seq - 1)
     }
 
-    fn round(mailbox: usize, folder: FolderKey, query: DeltaQuery, mut lines: Vec<Line>, until: u64) -> Round {
+    fn round(
+        mailbox: usize,
+        folder: FolderKey,
+        query: DeltaQuery,
+        mut lines: Vec<Line>,
+        until: u64,
+    ) -> Round {
         if let Some(top) = query.top {
             lines.truncate(top);
         }
-        Round { mailbox, folder, query, lines: Arc::new(lines), at: 0, until, finished: false }
+        Round {
+            mailbox,
+            folder,
+            query,
+            lines: Arc::new(lines),
+            at: 0,
+            until,
+            finished: false,
+        }
     }
 }
