@@ -113,7 +113,7 @@ pub(crate) fn mail_date(ms: i64) -> String {
         .to_string()
 }
 
-/// Reads the times OData filters carry; fractions of a second are kept.
+/// Reads the times `OData` filters carry; fractions of a second are kept.
 pub(crate) fn parse_time(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>()
         .ok()
@@ -128,7 +128,7 @@ mod tests {
     fn a_manual_clock_moves_only_when_told_and_clones_share_it() {
         let clock = SimClock::manual(1_770_000_000_000);
         let other = clock.clone();
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         assert_eq!(other.now_ms(), 1_770_000_060_000);
     }
 

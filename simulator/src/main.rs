@@ -7,13 +7,28 @@ use arguments::Arguments;
 use clap::Parser as _;
 use serde_json::json;
 use simulator::{Delivery, Latency, Limits, Options, Simulator, Tls};
+use std::process::ExitCode;
 use std::time::Duration;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
-    let simulator = Simulator::new(options(&arguments)?);
-    fill(&simulator, &arguments)?;
+async fn main() -> ExitCode {
+    match run(&Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "this is where a program complains")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("simulator: {error:#}");
+}
+
+async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let simulator = Simulator::new(options(arguments)?);
+    fill(&simulator, arguments)?;
     for fault in &arguments.fault {
         let spec = serde_json::from_str(fault).with_context(|| format!("--fault {fault}"))?;
         simulator.arm(spec);
@@ -34,7 +49,7 @@ async fn main() -> anyhow::Result<()> {
         .await
         .with_context(|| format!("--listen {}: cannot listen there", arguments.listen))?;
     let running = simulator.serve(listener, tls)?;
-    announce(&simulator, &arguments, running.origin());
+    announce(&simulator, arguments, running.origin());
     let drip = arguments
         .drip
         .map(|seconds| tokio::spawn(drip(simulator.clone(), arguments.mailboxes(), seconds)));

@@ -95,7 +95,7 @@ impl Default for Limits {
             enabled: true,
             concurrent: 4,
             requests: 10_000,
-            window: Duration::from_secs(600),
+            window: Duration::from_mins(10),
         }
     }
 }

@@ -66,7 +66,7 @@ pub enum ValueType {
     /// `text/plain`, as seen.
     #[default]
     TextPlain,
-    /// `application/octet-stream`, as in the OpenAPI description.
+    /// `application/octet-stream`, as in the `OpenAPI` description.
     OctetStream,
 }
 

@@ -112,12 +112,12 @@ impl Simulator {
     ) -> Result<Running, ServeError> {
         let address = listener.local_addr()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let host = if address.ip().is_loopback() {
-            "localhost".to_owned()
+        // The address itself, so that no name has to be resolved; "everywhere" is no address to go to.
+        let origin = if address.ip().is_unspecified() {
+            format!("{scheme}://localhost:{}", address.port())
         } else {
-            address.ip().to_string()
+            format!("{scheme}://{address}")
         };
-        let origin = format!("{scheme}://{host}:{}", address.port());
         {
             let mut state = self.lock();
             // Links name the origin the client used; behind TLS the request alone does not tell the scheme.

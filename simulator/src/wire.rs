@@ -53,20 +53,12 @@ pub(crate) fn percent_decode(segment: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
-        match bytes
+        let escaped = bytes
             .get(at + 1..at + 3)
             .and_then(hex_byte)
-            .filter(|_| *byte == b'%')
-        {
-            Some(decoded) => {
-                out.push(decoded);
-                at += 3;
-            }
-            None => {
-                out.push(*byte);
-                at += 1;
-            }
-        }
+            .filter(|_| *byte == b'%');
+        out.push(escaped.unwrap_or(*byte));
+        at += if escaped.is_some() { 3 } else { 1 };
     }
     String::from_utf8_lossy(&out).into_owned()
 }

@@ -1,5 +1,15 @@
 //! The simulator from outside: every endpoint and fault, over the in-process router and over sockets.
-#![allow(missing_docs)]
+#![cfg_attr(
+    test,
+    allow(
+        missing_docs,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::assigning_clones,
+        clippy::cloned_ref_to_slice_refs,
+        clippy::duration_suboptimal_units
+    )
+)]
 
 #[path = "wire/client.rs"]
 mod client;

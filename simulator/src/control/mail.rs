@@ -215,7 +215,7 @@ impl Simulator {
         let now = self.now_ms();
         self.with_item(mailbox, id, |m, key| {
             m.update(key, Touched::Content, now, |i| {
-                i.references.push((name.to_owned(), url.to_owned()))
+                i.references.push((name.to_owned(), url.to_owned()));
             });
             Ok(())
         })

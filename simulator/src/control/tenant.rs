@@ -45,7 +45,7 @@ impl Simulator {
     /// Grants an app exactly these roles. Tokens given out before keep what they have.
     pub fn set_roles(&self, client_id: &str, roles: &[&str]) -> Result<(), ControlError> {
         self.with_app(client_id, |app| {
-            app.roles = roles.iter().map(|r| (*r).to_owned()).collect()
+            app.roles = roles.iter().map(|r| (*r).to_owned()).collect();
         })
     }
 

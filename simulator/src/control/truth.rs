@@ -12,6 +12,10 @@ use std::fmt::Write as _;
 /// One message as it really is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent facts of a message, as the JSON shows them"
+)]
 pub struct TrueMessage {
     /// Address of its mailbox.
     pub mailbox: String,
@@ -81,12 +85,12 @@ impl Simulator {
         let state = &mut *guard;
         for (at, mailbox) in state.mailboxes.iter().enumerate() {
             let (running, most, early, in_window) = state.gate.figures(at);
-            let stats = state.stats.mailbox(&mailbox.address);
+            let counts = state.stats.mailbox(&mailbox.address);
             (
-                stats.running,
-                stats.max_concurrent,
-                stats.early,
-                stats.in_window,
+                counts.running,
+                counts.max_concurrent,
+                counts.early,
+                counts.in_window,
             ) = (running, most, early, in_window);
         }
         state.stats.clone()

@@ -1,4 +1,4 @@
-//! The discovery document (OpenID Connect Discovery 1.0) and the key set (RFC 7517).
+//! The discovery document (`OpenID` Connect Discovery 1.0) and the key set (RFC 7517).
 
 use super::error::{self, Refusal};
 use super::token;

@@ -287,7 +287,7 @@ fn page(scene: &mut Scene<'_>, round: Round) -> Result<Reply, GraphError> {
     );
     body.insert(name.to_owned(), link.into());
     body.insert("value".to_owned(), value.into());
-    let body = spoil_page(scene, body, Some((&base, here)));
+    let body = spoil_page(scene, body, Some((&base, &here)));
     Ok(reply_json(200, &Value::Object(body)))
 }
 
@@ -329,7 +329,7 @@ fn keep(scene: &mut Scene<'_>, round: Round) -> String {
 pub(crate) fn spoil_page(
     scene: &mut Scene<'_>,
     mut body: Map<String, Value>,
-    here: Option<(&str, Round)>,
+    here: Option<(&str, &Round)>,
 ) -> Map<String, Value> {
     let fault = scene.page_fault.take();
     let asked = format!(
@@ -344,7 +344,7 @@ pub(crate) fn spoil_page(
             .collect::<Vec<_>>()
             .join("&")
     );
-    let again = |scene: &mut Scene<'_>, fresh: bool| match &here {
+    let again = |scene: &mut Scene<'_>, fresh: bool| match here {
         Some((base, round)) if fresh || !asked.contains("token=") => {
             format!(
                 "{base}?$skiptoken={}",
@@ -352,7 +352,7 @@ pub(crate) fn spoil_page(
                     scene,
                     Round {
                         finished: false,
-                        ..round.clone()
+                        ..Round::clone(round)
                     }
                 )
             )

@@ -11,6 +11,7 @@ use crate::mailbox::ids::IdFormat;
 use crate::readings::{FolderValue, SubtypeMark, ValueType};
 use crate::wire::{Reply, json as reply_json, typed};
 use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
 
 pub(crate) fn list(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     let call = scene.call;
@@ -110,9 +111,9 @@ pub(crate) fn next_by_skip(scene: &Scene<'_>, skip: usize) -> String {
         .filter(|(n, _)| n.trim_start_matches('$') != "skip")
     {
         let value: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
-        url.push_str(&format!("{}={}&", name.replace('$', "%24"), value));
+        let _ = write!(url, "{}={value}&", name.replace('$', "%24"));
     }
-    url.push_str(&format!("%24skip={skip}"));
+    let _ = write!(url, "%24skip={skip}");
     url
 }
 

@@ -172,9 +172,9 @@ fn enter(
     let state = &mut *guard;
     let limits = state.options.limits;
     if let Some(mailbox) = state.mailboxes.get(lane.1) {
-        let stats = state.stats.mailbox(&mailbox.address);
-        stats.requests += 1;
-        *stats.by_kind.entry(kind).or_default() += 1;
+        let counts = state.stats.mailbox(&mailbox.address);
+        counts.requests += 1;
+        *counts.by_kind.entry(kind).or_default() += 1;
     }
     match state.gate.enter(&lane, &limits, now) {
         Verdict::Pass => Ok(Slot {

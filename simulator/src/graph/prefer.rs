@@ -46,7 +46,7 @@ impl Prefer {
                         .push("outlook.body-content-type=\"text\"".to_owned());
                 }
                 "outlook.allow-unsafe-html" => {
-                    prefer.applied.push("outlook.allow-unsafe-html".to_owned())
+                    prefer.applied.push("outlook.allow-unsafe-html".to_owned());
                 }
                 // What a server does not know it ignores (RFC 7240 section 2).
                 _ => {}

@@ -1,4 +1,4 @@
-//! OData query options, read as strictly as Graph reads them.
+//! `OData` query options, read as strictly as Graph reads them.
 
 use super::error::GraphError;
 use super::render;

@@ -1,4 +1,4 @@
-//! Paths below `/v1.0`: what a request is about, in all the forms OData allows.
+//! Paths below `/v1.0`: what a request is about, in all the forms `OData` allows.
 
 use crate::faults::RequestKind;
 use http::Method;
@@ -192,31 +192,31 @@ fn unfold(segment: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn route(method: Method, path: &str) -> Option<Route> {
+    fn route(method: &Method, path: &str) -> Option<Route> {
         let segments: Vec<String> = path
             .split('/')
             .filter(|s| !s.is_empty())
             .map(crate::wire::percent_decode)
             .collect();
-        parse(&method, &segments)
+        parse(method, &segments)
     }
 
     #[test]
     fn all_forms_of_a_path_lead_to_the_same_place() {
         let plain = route(
-            Method::GET,
+            &Method::GET,
             "/users/a@b.example/mailFolders/inbox/messages/delta",
         );
         assert_eq!(
             plain,
             route(
-                Method::GET,
+                &Method::GET,
                 "/users('a@b.example')/mailFolders('inbox')/messages/microsoft.graph.delta()"
             )
         );
         assert_eq!(plain.unwrap().act, Act::Delta);
         let deep = route(
-            Method::GET,
+            &Method::GET,
             "/users/u/mailFolders/x/childFolders/y/childFolders/z/messages",
         )
         .unwrap();
@@ -228,20 +228,23 @@ mod tests {
 
     #[test]
     fn an_encoded_slash_belongs_to_the_id_and_a_bare_one_does_not() {
-        let good = route(Method::GET, "/users/u/messages/AA%2Fbb%2B=/$value").unwrap();
+        let good = route(&Method::GET, "/users/u/messages/AA%2Fbb%2B=/$value").unwrap();
         assert_eq!(
             (good.message.as_deref(), good.act),
             (Some("AA/bb+="), Act::Value)
         );
-        assert_eq!(route(Method::GET, "/users/u/messages/AA/bb+=/$value"), None);
+        assert_eq!(
+            route(&Method::GET, "/users/u/messages/AA/bb+=/$value"),
+            None
+        );
     }
 
     #[test]
     fn a_wrong_method_is_told_from_a_wrong_path() {
         assert_eq!(
-            route(Method::PUT, "/users/u/messages/x").unwrap().act,
+            route(&Method::PUT, "/users/u/messages/x").unwrap().act,
             Act::WrongMethod
         );
-        assert_eq!(route(Method::GET, "/users/u/calendar"), None);
+        assert_eq!(route(&Method::GET, "/users/u/calendar"), None);
     }
 }

@@ -53,11 +53,11 @@ pub(crate) fn patch(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
         match change {
             Patch::Read(read) => mailbox.update(key, Touched::Read, now, |i| i.read = read),
             Patch::Categories(list) => {
-                mailbox.update(key, Touched::Categories, now, |i| i.categories = list)
+                mailbox.update(key, Touched::Categories, now, |i| i.categories = list);
             }
             Patch::Flag(flag) => mailbox.update(key, Touched::Flag, now, |i| i.flag = flag),
             Patch::Importance(importance) => {
-                mailbox.update(key, Touched::Importance, now, |i| i.importance = importance)
+                mailbox.update(key, Touched::Importance, now, |i| i.importance = importance);
             }
             Patch::Subject(subject) => mailbox.change_subject(key, &subject, now),
         }

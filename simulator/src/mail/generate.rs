@@ -31,11 +31,11 @@ pub fn kind_names() -> Vec<&'static str> {
 
 /// Message `index` of the set `seed`, saying it was sent at `sent_ms` (Unix milliseconds).
 pub fn message(seed: u64, index: u64, sent_ms: i64) -> Vec<u8> {
-    let letter = Letter::new(seed, index, sent_ms);
+    let mut letter = Letter::new(seed, index, sent_ms);
     let at = usize::try_from(index % KINDS).unwrap_or(0);
     kinds::WRITERS
         .get(at)
-        .map_or_else(Vec::new, |(_, write)| write(letter))
+        .map_or_else(Vec::new, |(_, write)| write(&mut letter))
 }
 
 /// A message of about `size` bytes: a short text and one attachment filled with noise.

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt::Write as _;
 
-type Writer = fn(Letter) -> Vec<u8>;
+type Writer = fn(&mut Letter) -> Vec<u8>;
 
 /// Every kind with its name; the number of a message goes round this list.
 pub(super) const WRITERS: [(&str, Writer); 22] = [
@@ -35,11 +35,11 @@ pub(super) const WRITERS: [(&str, Writer); 22] = [
 
 const TEXT: &str = "Content-Type: text/plain; charset=utf-8\r\n";
 
-fn plain(l: Letter) -> Vec<u8> {
+fn plain(l: &mut Letter) -> Vec<u8> {
     format!("{}{TEXT}\r\n{}", l.head(true), l.text()).into_bytes()
 }
 
-fn alternative(mut l: Letter) -> Vec<u8> {
+fn alternative(l: &mut Letter) -> Vec<u8> {
     let b = l.boundary();
     let html = format!(
         "<html><body><p>Hello,</p><p>{}</p><ul><li>Building: {}</li><li>Priority: <b>{}</b></li></ul></body></html>",
@@ -76,7 +76,7 @@ fn file(content_type: &str, disposition: &str, bytes: &[u8]) -> String {
     )
 }
 
-fn attachments(mut l: Letter) -> Vec<u8> {
+fn attachments(l: &mut Letter) -> Vec<u8> {
     let mut pdf = format!(
         "%PDF-1.4\n% work order {}\n1 0 obj<</Type/Catalog>>endobj\n",
         l.order
@@ -101,7 +101,7 @@ fn attachments(mut l: Letter) -> Vec<u8> {
             csv.as_bytes(),
         ),
     ];
-    mixed(&mut l, &parts)
+    mixed(l, &parts)
 }
 
 /// A PNG of one pixel: enough for anything that looks at the first bytes.
@@ -112,7 +112,7 @@ const PIXEL: [u8; 69] = [
     0x4E, 0x44, 0xAE, 0x42, 0x60, 0x82,
 ];
 
-fn inline_image(mut l: Letter) -> Vec<u8> {
+fn inline_image(l: &mut Letter) -> Vec<u8> {
     let b = l.boundary();
     let cid = format!("plan-{}@{}", l.order, l.domain());
     format!(
@@ -126,7 +126,7 @@ fn inline_image(mut l: Letter) -> Vec<u8> {
     .into_bytes()
 }
 
-fn names_2231(mut l: Letter) -> Vec<u8> {
+fn names_2231(l: &mut Letter) -> Vec<u8> {
     let split = "attachment;\r\n filename*0*=UTF-8''Pr%C3%BCfbericht%20;\r\n filename*1*=%E2%80%93%20Aufzug;\r\n filename*2=\" B.txt\"";
     let parts = [
         file(
@@ -140,10 +140,10 @@ fn names_2231(mut l: Letter) -> Vec<u8> {
             b"\x00\x01\x02 measurements",
         ),
     ];
-    mixed(&mut l, &parts)
+    mixed(l, &parts)
 }
 
-fn names_2047(mut l: Letter) -> Vec<u8> {
+fn names_2047(l: &mut Letter) -> Vec<u8> {
     let encoded = STANDARD.encode("見積書 2026.txt");
     let name = format!("=?UTF-8?B?{encoded}?=");
     let parts = [file(
@@ -151,10 +151,10 @@ fn names_2047(mut l: Letter) -> Vec<u8> {
         &format!("attachment; filename=\"{name}\""),
         "Estimate\r\n".as_bytes(),
     )];
-    mixed(&mut l, &parts)
+    mixed(l, &parts)
 }
 
-fn nested(mut l: Letter) -> Vec<u8> {
+fn nested(l: &mut Letter) -> Vec<u8> {
     let inner = format!(
         "From: \"Caretaker\" <caretaker@harbour-homes.example>\r\nTo: desk@harbour-homes.example\r\n\
          Subject: Photographs of {}\r\nDate: {}\r\nMessage-ID: <inner-{}@harbour-homes.example>\r\nMIME-Version: 1.0\r\n{TEXT}\r\nSee the hallway first.\r\n",
@@ -163,10 +163,10 @@ fn nested(mut l: Letter) -> Vec<u8> {
     let part = format!(
         "Content-Type: message/rfc822\r\nContent-Disposition: attachment; filename=\"Photographs.eml\"\r\n\r\n{inner}"
     );
-    mixed(&mut l, &[part])
+    mixed(l, &[part])
 }
 
-fn latin1(l: Letter) -> Vec<u8> {
+fn latin1(l: &mut Letter) -> Vec<u8> {
     let mut out = format!(
         "{}Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
         l.head_with(
@@ -179,7 +179,7 @@ fn latin1(l: Letter) -> Vec<u8> {
     out
 }
 
-fn odd_charset(l: Letter) -> Vec<u8> {
+fn odd_charset(l: &mut Letter) -> Vec<u8> {
     let (charset, body): (&str, &[u8]) = match l.index / 22 % 4 {
         0 => ("windows-1251", b"\xCF\xF0\xE8\xE2\xE5\xF2, \xED\xE5\xF2 \xE3\xEE\xF0\xFF\xF7\xE5\xE9 \xE2\xEE\xE4\xFB.\r\n"),
         1 => ("shift_jis", b"\x82\xA8\x90\xA2\x98\x62\x82\xC9\x82\xC8\x82\xE8\x82\xDC\x82\xB7\x81\x42\r\n"),
@@ -195,7 +195,7 @@ fn odd_charset(l: Letter) -> Vec<u8> {
     out
 }
 
-fn long_headers(l: Letter) -> Vec<u8> {
+fn long_headers(l: &mut Letter) -> Vec<u8> {
     let mut more = format!("Message-ID: {}\r\nReferences:", l.message_id());
     for i in 0..60 {
         let _ = write!(more, "\r\n <thread-{i}-{}@{}>", l.order, l.domain());
@@ -209,11 +209,11 @@ fn long_headers(l: Letter) -> Vec<u8> {
     format!("{}{TEXT}\r\n{}", l.head_with(&subject, &more), l.text()).into_bytes()
 }
 
-fn no_message_id(l: Letter) -> Vec<u8> {
+fn no_message_id(l: &mut Letter) -> Vec<u8> {
     format!("{}{TEXT}\r\n{}", l.head(false), l.text()).into_bytes()
 }
 
-fn same_message_id(l: Letter) -> Vec<u8> {
+fn same_message_id(l: &mut Letter) -> Vec<u8> {
     // The scanner's firmware sends the same identifier with every mail.
     let more = "Message-ID: <scan-0001@copier.harbour-homes.example>\r\nX-Mailer: Copier 2.1\r\n";
     format!(
@@ -225,7 +225,7 @@ fn same_message_id(l: Letter) -> Vec<u8> {
     .into_bytes()
 }
 
-fn automatic_reply(l: Letter) -> Vec<u8> {
+fn automatic_reply(l: &mut Letter) -> Vec<u8> {
     let more = format!(
         "Message-ID: {}\r\nAuto-Submitted: auto-replied\r\nX-Auto-Response-Suppress: All\r\nPrecedence: bulk\r\n",
         l.message_id()
@@ -237,7 +237,7 @@ fn automatic_reply(l: Letter) -> Vec<u8> {
     .into_bytes()
 }
 
-fn bounce(mut l: Letter) -> Vec<u8> {
+fn bounce(l: &mut Letter) -> Vec<u8> {
     let b = l.boundary();
     format!(
         "Return-Path: <>\r\nReceived: from mx.harbour-homes.example by mail.harbour-homes.example; {date}\r\nDate: {date}\r\n\
@@ -256,7 +256,7 @@ fn bounce(mut l: Letter) -> Vec<u8> {
     .into_bytes()
 }
 
-fn meeting(mut l: Letter) -> Vec<u8> {
+fn meeting(l: &mut Letter) -> Vec<u8> {
     let b = l.boundary();
     let calendar = format!(
         "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Harbour Homes//Desk//EN\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:visit-{order}@{domain}\r\n\
@@ -276,7 +276,7 @@ fn meeting(mut l: Letter) -> Vec<u8> {
     .into_bytes()
 }
 
-fn empty(l: Letter) -> Vec<u8> {
+fn empty(l: &mut Letter) -> Vec<u8> {
     format!(
         "{}{TEXT}\r\n",
         l.head_with("", &format!("Message-ID: {}\r\n", l.message_id()))
@@ -284,7 +284,7 @@ fn empty(l: Letter) -> Vec<u8> {
     .into_bytes()
 }
 
-fn many_recipients(l: Letter) -> Vec<u8> {
+fn many_recipients(l: &mut Letter) -> Vec<u8> {
     let mut more = format!("Message-ID: {}\r\nCc: ", l.message_id());
     for i in 0..200 {
         let _ = write!(
@@ -302,7 +302,7 @@ fn many_recipients(l: Letter) -> Vec<u8> {
     .into_bytes()
 }
 
-fn uuencoded(l: Letter) -> Vec<u8> {
+fn uuencoded(l: &mut Letter) -> Vec<u8> {
     format!(
         "{}{TEXT}\r\nThe meter readings, as the old system sends them:\r\n\r\nbegin 644 meters.txt\r\n\
          +;65T97(@,3(Z(#0*\r\n`\r\nend\r\n",
@@ -311,7 +311,7 @@ fn uuencoded(l: Letter) -> Vec<u8> {
     .into_bytes()
 }
 
-fn malformed(l: Letter) -> Vec<u8> {
+fn malformed(l: &mut Letter) -> Vec<u8> {
     let date = match l.index / 22 % 3 {
         0 => "Thu, 99 Foo 20999 45:99:99 +9999",
         1 => "yesterday, about noon",
@@ -326,7 +326,7 @@ fn malformed(l: Letter) -> Vec<u8> {
     .into_bytes()
 }
 
-fn quoted_reply(l: Letter) -> Vec<u8> {
+fn quoted_reply(l: &mut Letter) -> Vec<u8> {
     let more = format!(
         "Message-ID: {}\r\nIn-Reply-To: <wo-0-{}@harbour-homes.example>\r\nReply-To: replies@{}\r\nImportance: high\r\n",
         l.message_id(),
@@ -342,7 +342,7 @@ fn quoted_reply(l: Letter) -> Vec<u8> {
     .into_bytes()
 }
 
-fn sensor_alert(l: Letter) -> Vec<u8> {
+fn sensor_alert(l: &mut Letter) -> Vec<u8> {
     let more = format!(
         "Message-ID: {}\r\nX-Priority: 1\r\nAuto-Submitted: auto-generated\r\n",
         l.message_id()
@@ -360,7 +360,7 @@ fn sensor_alert(l: Letter) -> Vec<u8> {
     .into_bytes()
 }
 
-fn bare_line_ends(l: Letter) -> Vec<u8> {
+fn bare_line_ends(l: &mut Letter) -> Vec<u8> {
     let mut out = format!("{}{TEXT}\r\n{}", l.head(true), l.text())
         .replace("\r\n", "\n")
         .into_bytes();

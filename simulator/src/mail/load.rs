@@ -86,10 +86,10 @@ fn split(bytes: &[u8]) -> Vec<Bytes> {
         if line.starts_with(b"From ") && blank_before {
             finish(&mut current, &mut out);
         } else {
-            let quotes = line.iter().take_while(|b| **b == b'>').count();
-            let quoted = quotes > 0
+            let signs = line.iter().take_while(|b| **b == b'>').count();
+            let quoted = signs > 0
                 && line
-                    .get(quotes..)
+                    .get(signs..)
                     .is_some_and(|rest| rest.starts_with(b"From "));
             current.extend_from_slice(if quoted {
                 line.get(1..).unwrap_or_default()
@@ -123,7 +123,7 @@ fn looks_like_mail(bytes: &[u8]) -> bool {
         .position(|b| *b == b':')
         .and_then(|at| line.get(..at))
         .unwrap_or_default();
-    !name.is_empty() && name.iter().all(|b| b.is_ascii_graphic())
+    !name.is_empty() && name.iter().all(u8::is_ascii_graphic)
 }
 
 #[cfg(test)]

@@ -131,13 +131,11 @@ impl Client {
             .into_parts();
         let (mut bytes, mut broken) = (Vec::new(), false);
         while let Some(frame) = body.frame().await {
-            match frame {
-                Ok(frame) => bytes.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new())),
-                Err(_) => {
-                    broken = true;
-                    break;
-                }
-            }
+            let Ok(frame) = frame else {
+                broken = true;
+                break;
+            };
+            bytes.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new()));
         }
         Answer {
             status: parts.status.as_u16(),

@@ -124,7 +124,7 @@ async fn tls_is_trusted_by_its_authority_only_and_links_say_https() {
         .unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     let next = json["@odata.nextLink"].as_str().unwrap();
-    assert!(next.starts_with("https://localhost:"), "{next}");
+    assert!(next.starts_with("https://127.0.0.1:"), "{next}");
     let again = client(Some(&tls))
         .get(next)
         .bearer_auth(&desk.token)
