@@ -1,9 +1,6 @@
 //! What a run did, for people, scripts and alarms.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Mutex, PoisonError, atomic::AtomicU64};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
