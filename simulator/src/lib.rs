@@ -29,6 +29,7 @@ pub use control::tenant::Registration;
 pub use control::truth::TrueMessage;
 pub use faults::board::ArmedFault;
 pub use faults::{ConnectionReset, Cut, Fault, FaultSpec, RequestKind, RetryAfter, Times, Wording};
+pub use mail::Mime;
 pub use mailbox::Corruption;
 pub use mailbox::folders::FolderTrouble;
 pub use options::{

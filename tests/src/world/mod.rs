@@ -1,0 +1,282 @@
+//! The world of a test: a simulated Microsoft, an importer on memory adapters, mock time, one seed.
+//!
+//! On drop a world fails the test if a lease is held, a fault is left armed, or a secret's text stands in the logs.
+
+mod audit;
+mod crash;
+mod logs;
+mod wire;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use object_store::memory::InMemory;
+use serde_json::Value;
+use shared::{
+    account::{Account, AfterImport, FolderName, Mailbox, Start},
+    archive::Archive,
+    credential::{Credential, CredentialForm, GrantType},
+    field::Id,
+    import::{Importer, RunOptions, report::RunReport},
+    memory::{Memory, PausedClock},
+    message::Message,
+    oauth::TokenService,
+    origin::{Origin, TrustedOrigins},
+    ports::{Clock, Ports, SecretName, Vault as _},
+    records::{
+        accounts::{AccountRow, Accounts},
+        credentials::Credentials,
+        messages::Messages,
+    },
+    secret::Secret,
+};
+use simulator::{Options, SimClock, Simulator};
+
+pub use audit::Audit;
+pub use crash::{Crash, Point};
+pub use logs::Logs;
+pub use wire::InProcess;
+
+/// The mailbox most tests import.
+pub const DESK: &str = "desk@harbour-homes.example";
+/// Where the simulator stands in tests: nothing listens there, the router is called in process.
+pub const ORIGIN: &str = "http://simulator.test";
+
+/// A simulated Microsoft and an importer.
+pub struct World {
+    /// Microsoft.
+    pub simulator: Simulator,
+    /// What survives a restart.
+    pub memory: Memory,
+    /// Time.
+    pub clock: PausedClock,
+    /// The wire.
+    pub wire: Arc<InProcess>,
+    /// Where crashes happen.
+    pub crash: Crash,
+    objects: Arc<InMemory>,
+    logs: Logs,
+    lives: std::cell::Cell<u32>,
+}
+
+impl World {
+    /// A tenant with the mailbox [`DESK`], and nothing in it.
+    pub fn new(seed: u64) -> Self {
+        Self::with(seed, Options::default())
+    }
+
+    /// The same, with other options; clock, seed and origin are the world's.
+    pub fn with(seed: u64, options: Options) -> Self {
+        let logs = Logs::capture();
+        let clock = PausedClock::default();
+        let given = clock.clone();
+        let simulator = Simulator::new(Options {
+            clock: SimClock::given(Arc::new(move || given.now().as_millisecond())),
+            seed,
+            origin: Some(ORIGIN.to_owned()),
+            ..options
+        });
+        simulator.add_mailbox(DESK);
+        let crash = Crash::default();
+        let wire = Arc::new(InProcess::new(simulator.clone(), crash.clone()));
+        Self {
+            memory: Memory::new(seed, Arc::new(clock.clone())),
+            simulator,
+            clock,
+            wire,
+            crash,
+            objects: Arc::default(),
+            logs,
+            lives: std::cell::Cell::new(0),
+        }
+    }
+
+    /// The ports of the present life.
+    pub fn ports(&self) -> Ports {
+        let mut ports = self.memory.ports(&format!("life-{}", self.lives.get()), self.wire.clone());
+        ports.store = Arc::new(crash::CrashingStore::new(self.memory.store.clone(), self.crash.clone()));
+        ports
+    }
+
+    /// The archive.
+    pub fn archive(&self) -> Archive {
+        let store = crash::CrashingObjects::new(Arc::clone(&self.objects), self.crash.clone());
+        Archive::new(Arc::new(store), 64 * 1024)
+    }
+
+    /// An importer as a new process has it: no memory of anything but the stores.
+    pub fn importer(&self) -> Importer {
+        let ports = self.ports();
+        let tokens = Arc::new(TokenService::new(ports.clone()));
+        Importer::new(ports, tokens, self.archive())
+    }
+
+    /// The present process is dead; the next one is another instance.
+    pub fn restart(&self) {
+        self.memory.bury(&format!("life-{}", self.lives.get()));
+        self.lives.set(self.lives.get() + 1);
+        self.crash.disarm();
+    }
+
+    /// Adds a client credentials credential for the simulator's app.
+    pub async fn add_credential(&self, id: &str) -> Credential {
+        let registration = self.simulator.registration();
+        let trusted = TrustedOrigins::with(vec![Origin::parse(ORIGIN).expect("an origin")]);
+        let form = CredentialForm {
+            id: id.to_owned(),
+            description: "test".to_owned(),
+            grant_type: Some(GrantType::ClientCredentials),
+            token_url: format!("{ORIGIN}/{}/oauth2/v2.0/token", registration.tenant_id),
+            client_id: registration.client_id.clone(),
+            scope: "https://graph.microsoft.com/.default".to_owned(),
+            graph_url: Some(format!("{ORIGIN}/v1.0")),
+            ..CredentialForm::default()
+        };
+        let settings = form.check(&trusted).expect("a good form").settings;
+        let credential = Credential {
+            id: settings.id,
+            description: settings.description,
+            grant_type: settings.grant_type,
+            authorization_url: settings.authorization_url,
+            token_url: settings.token_url,
+            client_id: settings.client_id,
+            scope: settings.scope,
+            graph_url: settings.graph_url,
+            client_secret: SecretName(format!("client/{id}")),
+            access_token: SecretName(format!("access/{id}")),
+            created_at: self.clock.now(),
+        };
+        let secret = Secret::new(registration.client_secret.clone());
+        self.memory.vault.put(&credential.client_secret, &secret, None).await.expect("a vault");
+        Credentials::new(self.ports().store).add(&credential).await.expect("a store");
+        credential
+    }
+
+    /// An account on [`DESK`]'s inbox that imports everything and changes nothing.
+    pub fn account(&self, id: &str) -> Account {
+        Account {
+            id: Id::parse("id", id).expect("an id"),
+            description: String::new(),
+            mailbox: Mailbox::parse(DESK).expect("an address"),
+            credential: Id::parse("id", "app").expect("an id"),
+            folders: vec![FolderName::parse("inbox").expect("a folder")],
+            subfolders: false,
+            start: Start::Everything,
+            after_import: AfterImport::Nothing,
+            every: Duration::from_secs(300),
+            enabled: true,
+        }
+    }
+
+    /// Adds an account.
+    pub async fn add_account(&self, account: &Account) {
+        let credentials = Credentials::new(self.ports().store);
+        let credential = credentials.get(account.credential.as_str()).await.expect("its credential").credential;
+        let key = account.mailbox_key(&credential.graph_url);
+        Accounts::new(self.ports().store).add(account, &key, self.clock.now()).await.expect("an account");
+    }
+
+    /// The usual: credential `app`, account `desk`, changed as wanted.
+    pub async fn usual(&self, change: impl FnOnce(&mut Account)) {
+        self.add_credential("app").await;
+        let mut account = self.account("desk");
+        change(&mut account);
+        self.add_account(&account).await;
+    }
+
+    /// Fills the inbox of [`DESK`] with the simulator's own varied mail.
+    pub fn fill(&self, count: usize) {
+        self.simulator.fill(DESK, "inbox", count, 30).expect("a mailbox");
+    }
+
+    /// Runs an account once.
+    pub async fn run(&self, account: &str) -> RunReport {
+        self.run_with(account, &RunOptions::new("test")).await
+    }
+
+    /// Runs an account once, with options.
+    pub async fn run_with(&self, account: &str, options: &RunOptions) -> RunReport {
+        self.importer().run(account, options).await.expect("a run")
+    }
+
+    /// Runs an account until it is done, at most `runs` times, five minutes apart.
+    pub async fn settle(&self, account: &str, runs: usize) -> RunReport {
+        for _ in 0..runs {
+            let report = self.run(account).await;
+            if report.outcome == shared::import::report::Outcome::Done && report.owed == 0 && report.actions_pending == 0 {
+                return report;
+            }
+            tokio::time::sleep(Duration::from_secs(300)).await;
+        }
+        let report = self.run(account).await;
+        panic!("not settled after {runs} runs: {report:#?}");
+    }
+
+    /// The account as it stands.
+    pub async fn row(&self, account: &str) -> AccountRow {
+        Accounts::new(Arc::new(self.memory.store.clone())).get(account).await.expect("an account")
+    }
+
+    /// Every message on record for the account's mailbox, by immutable id.
+    pub async fn messages(&self, account: &str) -> BTreeMap<String, Message> {
+        let row = self.row(account).await;
+        let shelf = Messages::new(Arc::new(self.memory.store.clone()));
+        let mut found = BTreeMap::new();
+        let mut after = None;
+        loop {
+            let page = shelf.page(&row.mailbox, 200, after).await.expect("a page");
+            for listed in page.records {
+                let message = shelf.get(&row.mailbox, &listed.key).await.expect("a record").expect("a record of what is listed");
+                assert_eq!(message.disposition, listed.disposition, "list and record agree");
+                found.insert(message.immutable_id.0.clone(), message);
+            }
+            match page.next {
+                Some(mark) => after = Some(mark),
+                None => return found,
+            }
+        }
+    }
+
+    /// Events as a receiver counts them: each id once, in the order they came.
+    pub fn events(&self, account: &str) -> Vec<Value> {
+        self.memory.publisher.in_effect(account)
+    }
+
+    /// Bytes of an object of an attempt.
+    pub async fn object(&self, path: &str, name: &str) -> Vec<u8> {
+        let archive = Archive::new(self.objects.clone(), 64 * 1024);
+        archive.read(path, name).await.expect("an object").to_vec()
+    }
+
+    /// Everything there must be, compared with everything there is.
+    pub fn audit(&self) -> Audit<'_> {
+        Audit::new(self)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let mut wrong = self.simulator.complaints();
+        if self.memory.armed() > 0 {
+            wrong.push(format!("{} faults of adapters are still armed", self.memory.armed()));
+        }
+        let now = self.clock.now().as_millisecond();
+        for item in self.memory.store.dump() {
+            let until = item.attributes.get("lease_until").and_then(Value::as_i64).unwrap_or_default();
+            if until > now && !self.crash.happened() {
+                wrong.push(format!("a lease is held on {}", item.key));
+            }
+        }
+        let registration = self.simulator.registration();
+        wrong.extend(self.logs.leaks(&registration.client_secret));
+        for item in self.memory.store.dump() {
+            let text = serde_json::to_string(&item.attributes).unwrap_or_default();
+            if text.contains(&registration.client_secret) || text.contains("eyJ") {
+                wrong.push(format!("a secret stands in record {}", item.key));
+            }
+        }
+        assert!(wrong.is_empty(), "the world is not in order:\n{}", wrong.join("\n"));
+    }
+}

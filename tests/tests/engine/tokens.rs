@@ -1,0 +1,111 @@
+//! Tokens: reused, renewed once, and what is said when there is none (P6, P7, P13, P14).
+
+use std::{sync::Arc, time::Duration};
+
+use shared::{
+    error::AccountState,
+    import::report::Outcome,
+    oauth::TokenService,
+    ports::{TokenNeed, Tokens as _},
+};
+use simulator::{Fault, FaultSpec, RequestKind, RetryAfter, Wording};
+use tests::world::World;
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_reused_over_runs_and_processes_until_it_is_due() {
+    let world = World::new(1);
+    world.fill(3);
+    world.usual(|_| {}).await;
+    for _ in 0..8 {
+        world.run("desk").await;
+        tokio::time::sleep(Duration::from_secs(300)).await;
+    }
+    assert_eq!(world.simulator.stats().tokens_issued, 1, "40 minutes, 8 processes, one token");
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    world.run("desk").await;
+    assert_eq!(world.simulator.stats().tokens_issued, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_revoked_in_the_middle_is_renewed_once_and_the_run_goes_on() {
+    let world = World::new(2);
+    world.fill(30);
+    world.usual(|_| {}).await;
+    world.run("desk").await;
+    world.simulator.revoke_tokens();
+    world.fill(30);
+    let report = world.run("desk").await;
+    assert_eq!((report.imported, report.outcome), (30, Outcome::Done), "{report:#?}");
+    assert_eq!(world.simulator.stats().tokens_issued, 2, "four requests in flight share one renewal");
+    world.audit().all_imported().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_or_expired_secret_is_said_in_the_admins_words_and_heals() {
+    for expired in [false, true] {
+        let world = World::new(3);
+        world.fill(2);
+        world.usual(|_| {}).await;
+        let registration = world.simulator.registration();
+        world.simulator.rotate_secret(&registration.client_id, "another secret", expired).expect("rotated");
+        let report = world.run("desk").await;
+        assert_eq!((report.outcome, report.state, report.exit_code()), (Outcome::Failed, AccountState::NeedsAdmin, 4), "{report:#?}");
+        let said = &report.problems[0].what;
+        assert!(said.contains("Certificates & secrets") && said.contains("AADSTS70002"), "{said}");
+        world.simulator.rotate_secret(&registration.client_id, &registration.client_secret, false).expect("rotated back");
+        world.settle("desk", 2).await;
+        world.audit().all_imported().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_at_the_token_endpoint_is_no_verdict_on_the_credential() {
+    for fault in [
+        Fault::TooManyRequests { retry_after: RetryAfter::Seconds(60), wording: Wording::BareText },
+        Fault::Unavailable { retry_after: RetryAfter::Absent, wording: Wording::Empty },
+        Fault::Entra { status: 400, error: "temporarily_unavailable".into(), code: 90033, message: "later".into() },
+        Fault::Reset,
+    ] {
+        let world = World::new(4);
+        world.fill(2);
+        world.usual(|_| {}).await;
+        world.simulator.arm(FaultSpec::once(RequestKind::Token, fault.clone()));
+        let report = world.run("desk").await;
+        assert_eq!((report.outcome, report.state), (Outcome::Waiting, AccountState::Waiting), "{fault:?}: {report:#?}");
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        world.settle("desk", 2).await;
+        world.audit().all_imported().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sixty_four_at_once_share_one_request() {
+    let world = World::new(5);
+    world.add_credential("app").await;
+    let processes: Vec<_> = (0..8).map(|_| Arc::new(TokenService::new(world.ports()))).collect();
+    let asked = (0..64).map(|number| {
+        let service = Arc::clone(&processes[number % 8]);
+        async move { service.access_token("app", TokenNeed::Usable).await }
+    });
+    let answers = futures::future::join_all(asked).await;
+    let versions: std::collections::BTreeSet<String> = answers.into_iter().map(|answer| answer.expect("a token").version.0).collect();
+    assert_eq!(versions.len(), 1);
+    assert_eq!(world.simulator.stats().tokens_issued, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_without_roles_is_no_error_until_graph_says_so() {
+    let world = World::new(6);
+    world.fill(1);
+    world.usual(|_| {}).await;
+    let client = world.simulator.registration().client_id;
+    world.simulator.set_roles(&client, &[]).expect("set");
+    let report = world.run("desk").await;
+    assert_eq!((report.outcome, report.exit_code()), (Outcome::Failed, 4));
+    assert!(report.problems[0].what.contains("API permissions"), "{report:#?}");
+    // Rights that were granted meanwhile are in new tokens only: the old one must not be kept until it ends.
+    world.simulator.set_roles(&client, &["Mail.ReadWrite"]).expect("set");
+    tokio::time::sleep(Duration::from_secs(900)).await;
+    world.settle("desk", 2).await;
+    world.audit().all_imported().await;
+}
