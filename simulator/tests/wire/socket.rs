@@ -132,5 +132,14 @@ async fn tls_is_trusted_by_its_authority_only_and_links_say_https() {
         .await
         .unwrap();
     assert_eq!(again.status(), 200);
+    // HTTP/2 would send the head of an answer before its broken body: a reset must come before any head.
+    desk.simulator
+        .arm(FaultSpec::once(RequestKind::Delta, Fault::Reset));
+    let reset = client(Some(&tls))
+        .get(next)
+        .bearer_auth(&desk.token)
+        .send()
+        .await;
+    assert!(reset.is_err(), "{reset:?}");
     running.stop().await.unwrap();
 }
