@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The path cannot be read.
-    #[error("cannot read mail from {}: {source}; give a directory of .eml or mbox files", path.display())]
+    #[error("cannot read mail from {} (give a directory of .eml or mbox files)", path.display())]
     Unreadable {
         /// What was to be read.
         path: PathBuf,

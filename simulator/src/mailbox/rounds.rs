@@ -189,7 +189,7 @@ impl Mailbox {
                         destroyed: false,
                     });
                 }
-            } else if readings.return_visit == ReturnVisit::Lost
+            } else if readings.return_visit == ReturnVisit::Reported
                 && matches!(end.what, What::Arrived { .. })
             {
                 lines.push(Line::Removed {
