@@ -189,7 +189,7 @@ impl Mailbox {
                         destroyed: false,
                     });
                 }
-            } else if readings.return_visit == ReturnVisit::Reported
+            } else if readings.return_visit == ReturnVisit::Lost
                 && matches!(end.what, What::Arrived { .. })
             {
                 lines.push(Line::Removed {
