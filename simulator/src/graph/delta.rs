@@ -302,7 +302,10 @@ pub(crate) fn spoil_page(
             .call
             .query
             .iter()
-            .map(|(n, v)| format!("{n}={v}"))
+            .map(|(n, v)| format!(
+                "{n}={}",
+                url::form_urlencoded::byte_serialize(v.as_bytes()).collect::<String>()
+            ))
             .collect::<Vec<_>>()
             .join("&")
     );

@@ -30,8 +30,8 @@ use route::{Act, Root, Route};
 pub(crate) use scene::Scene;
 use std::sync::Arc;
 
-/// Longest `Retry-After` (seconds) that coming back early is counted for; longer ones are armed to be absurd.
-const WATCHED_S: f64 = 3600.0;
+/// Longest `Retry-After` (milliseconds) that coming back early is counted for; longer ones are armed to be absurd.
+const WATCHED_MS: i64 = 3_600_000;
 
 /// Answers everything below `/v1.0`.
 pub(crate) async fn answer(simulator: &Simulator, call: &Call) -> Reply {
@@ -271,6 +271,7 @@ fn act(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
 
 /// A refusal with a sensible `Retry-After` closes the lane until then; who comes earlier is counted.
 fn watch_hold_off(simulator: &Simulator, lane: &(String, usize), reply: &Reply) {
+<<<<<<< HEAD
     let header = reply.headers().get("retry-after").and_then(|v| v.to_str().ok());
     let Some(seconds) = header
         .and_then(|v| v.parse::<f64>().ok())
@@ -281,6 +282,32 @@ fn watch_hold_off(simulator: &Simulator, lane: &(String, usize), reply: &Reply) 
     #[expect(clippy::cast_possible_truncation, reason = "at most an hour, checked above")]
     let wait_ms = (seconds * 1000.0) as i64;
     simulator.lock().gate.hold_off(lane, simulator.now_ms() + wait_ms);
+=======
+    let header = reply
+        .headers()
+        .get("retry-after")
+        .and_then(|v| v.to_str().ok());
+    let Some(text) = header else { return };
+    let now_ms = simulator.now_ms();
+    let wait_ms = match text.parse::<f64>() {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a float becomes the nearest integer there is"
+        )]
+        Ok(seconds) => (seconds * 1000.0) as i64,
+        Err(_) => match httpdate::parse_http_date(text)
+            .map(|at| at.duration_since(std::time::UNIX_EPOCH))
+        {
+            Ok(Ok(since)) => i64::try_from(since.as_millis())
+                .unwrap_or(i64::MAX)
+                .saturating_sub(now_ms),
+            _ => return,
+        },
+    };
+    if (1..=WATCHED_MS).contains(&wait_ms) {
+        simulator.lock().gate.hold_off(lane, now_ms + wait_ms);
+    }
+>>>>>>> sim
 }
 
 /// The headers every answer of Graph has, and the counts by status.

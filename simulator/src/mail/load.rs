@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The path cannot be read.
-    #[error("cannot read mail from {}: {source}; give a directory of .eml or mbox files", path.display())]
+    #[error("cannot read mail from {} (give a directory of .eml or mbox files)", path.display())]
     Unreadable {
         /// What was to be read.
         path: PathBuf,
@@ -82,8 +82,14 @@ fn split(bytes: &[u8]) -> Vec<Bytes> {
     let mut out = Vec::new();
     let mut current: Vec<u8> = Vec::new();
     let mut blank_before = true;
+    let mut at = 0;
     for line in bytes.split_inclusive(|b| *b == b'\n') {
-        if line.starts_with(b"From ") && blank_before {
+        at += line.len();
+        // A paragraph may begin with "From " where a mailer did not quote it: a message begins with a header.
+        let begins = blank_before
+            && line.starts_with(b"From ")
+            && looks_like_mail(bytes.get(at..).unwrap_or_default());
+        if begins {
             finish(&mut current, &mut out);
         } else {
             let signs = line.iter().take_while(|b| **b == b'>').count();
@@ -129,12 +135,12 @@ mod tests {
 
     #[test]
     fn an_mbox_is_split_and_its_quoting_undone_once() {
-        let mbox = b"From a@example.com Mon Jan 1\nSubject: 1\n\nHi\n>From here\n>>From there\nFrom inside a paragraph\n\nFrom b@example.com\nSubject: 2\n\nHo\n";
+        let mbox = b"From a@example.com Mon Jan 1\nSubject: 1\n\nHi\n>From here\n>>From there\nFrom inside a paragraph\n\nFrom here on it rains.\nSo it goes.\n\nFrom b@example.com\nSubject: 2\n\nHo\n";
         let got = split(mbox);
         assert_eq!(got.len(), 2);
         assert_eq!(
             &got[0][..],
-            b"Subject: 1\n\nHi\nFrom here\n>From there\nFrom inside a paragraph\n"
+            b"Subject: 1\n\nHi\nFrom here\n>From there\nFrom inside a paragraph\n\nFrom here on it rains.\nSo it goes.\n"
         );
         assert_eq!(&got[1][..], b"Subject: 2\n\nHo\n");
     }

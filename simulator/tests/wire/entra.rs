@@ -28,7 +28,10 @@ async fn ask(client: &Client, change: &[(&str, Option<&str>)]) -> Answer {
     client.token_request(tenant, &form(&fields)).await
 }
 
+type Change<'a> = &'a [(&'a str, Option<&'a str>)];
+
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one row per refusal")]
 async fn every_refusal_has_its_status_error_and_number() {
     let client = desk(options()).await;
     client
@@ -36,7 +39,7 @@ async fn every_refusal_has_its_status_error_and_number() {
         .rotate_secret(simulator::DEFAULT_CLIENT_ID, "second", true)
         .unwrap();
     let old = simulator::DEFAULT_CLIENT_SECRET;
-    let cases: [(&[(&str, Option<&str>)], u16, &str, u32); 17] = [
+    let cases: [(Change<'_>, u16, &str, u32); 17] = [
         (
             &[("tenant", Some("9e5ec2a4-0000-4f0e-9d3b-0a6f6f2c1a10"))],
             400,

@@ -41,6 +41,28 @@ async fn retry_after_comes_in_all_forms() {
 }
 
 #[tokio::test]
+async fn coming_back_before_retry_after_is_counted_in_both_forms() {
+    for form in [RetryAfter::Decimal(2.5), RetryAfter::DateIn(3)] {
+        let client = desk(options()).await;
+        let fault = Fault::TooManyRequests {
+            retry_after: form,
+            wording: Wording::Json,
+        };
+        assert_eq!(
+            once(&client, RequestKind::Folders, fault, "/mailFolders")
+                .await
+                .status,
+            429
+        );
+        client.simulator.advance(std::time::Duration::from_secs(2));
+        client.get("/mailFolders").await;
+        client.simulator.advance(std::time::Duration::from_secs(1));
+        client.get("/mailFolders").await;
+        assert_eq!(client.simulator.stats().mailboxes[DESK].early, 1);
+    }
+}
+
+#[tokio::test]
 async fn refusals_have_their_status_and_body() {
     let client = desk(options()).await;
     let item = format!("/messages/{}", encode(&client.deliver("x")));

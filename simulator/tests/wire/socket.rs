@@ -17,11 +17,22 @@ fn client(tls: Option<&Tls>) -> reqwest::Client {
             .add(rustls::pki_types::CertificateDer::from_pem_slice(tls.ca_pem().as_bytes()).unwrap())
             .unwrap();
     }
+<<<<<<< HEAD
     let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+=======
+    let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(
+        rustls::crypto::ring::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .unwrap()
+    .with_root_certificates(roots)
+    .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+>>>>>>> sim
     reqwest::Client::builder()
         .use_preconfigured_tls(config)
         .no_proxy()
@@ -97,6 +108,18 @@ async fn tls_is_trusted_by_its_authority_only_and_links_say_https() {
         .send()
         .await
         .unwrap();
-    assert_eq!(again.status(), 200);
+    assert_eq!(
+        (again.status().as_u16(), again.version()),
+        (200, http::Version::HTTP_2)
+    );
+    // On HTTP/2 a reset ends the one stream; no head of an answer may be seen.
+    desk.simulator
+        .arm(FaultSpec::once(RequestKind::Delta, Fault::Reset));
+    let reset = client(Some(&tls))
+        .get(next)
+        .bearer_auth(&desk.token)
+        .send()
+        .await;
+    assert!(reset.is_err(), "{reset:?}");
     running.stop().await.unwrap();
 }

@@ -45,11 +45,24 @@ impl<'w> Audit<'w> {
     pub async fn all_imported(self) -> BTreeMap<String, Message> {
         let messages = self.consistent().await;
         for truth in self.world.simulator.truth(Some(&self.mailbox)) {
-            if truth.draft || !truth.folder_history.iter().any(|folder| folder.eq_ignore_ascii_case("inbox")) {
+            if truth.draft
+                || !truth
+                    .folder_history
+                    .iter()
+                    .any(|folder| folder.eq_ignore_ascii_case("inbox"))
+            {
                 continue;
             }
-            let message = messages.get(&truth.immutable_id).unwrap_or_else(|| panic!("lost: {} ({})", truth.subject, truth.immutable_id));
-            assert_eq!(message.disposition, Disposition::Imported, "{}: {:?}", truth.subject, message.reason);
+            let message = messages
+                .get(&truth.immutable_id)
+                .unwrap_or_else(|| panic!("lost: {} ({})", truth.subject, truth.immutable_id));
+            assert_eq!(
+                message.disposition,
+                Disposition::Imported,
+                "{}: {:?}",
+                truth.subject,
+                message.reason
+            );
             if self.bytes {
                 let archived = message.archived.as_ref().expect("bytes");
                 assert_eq!(archived.sha256, truth.sha256, "bytes of {}", truth.subject);
@@ -72,12 +85,19 @@ impl<'w> Audit<'w> {
             assert!(before.is_none(), "number {number} twice");
         }
         let gapless: Vec<u64> = (1..=events.len() as u64).collect();
-        assert_eq!(numbers.keys().copied().collect::<Vec<_>>(), gapless, "numbers without a gap");
+        assert_eq!(
+            numbers.keys().copied().collect::<Vec<_>>(),
+            gapless,
+            "numbers without a gap"
+        );
         let order: Vec<u64> = events.iter().filter_map(|event| event["sequence"].as_u64()).collect();
         assert!(order.is_sorted(), "events in order");
         let ids: BTreeSet<&str> = events.iter().filter_map(|event| event["id"].as_str()).collect();
         assert_eq!(ids.len(), events.len(), "event ids are distinct");
-        let imported: Vec<&Message> = messages.values().filter(|message| message.disposition == Disposition::Imported).collect();
+        let imported: Vec<&Message> = messages
+            .values()
+            .filter(|message| message.disposition == Disposition::Imported)
+            .collect();
         assert_eq!(imported.len(), events.len(), "one event per imported message");
         assert_eq!(row.unsent(), 0, "nothing unsent");
         for message in &imported {
@@ -86,18 +106,36 @@ impl<'w> Audit<'w> {
             let archived = message.archived.as_ref().expect("bytes");
             let bytes = world.object(&archived.path, "message.eml").await;
             assert_eq!(hex(&Sha256::digest(&bytes)), archived.sha256, "bytes as recorded");
-            let parsed: Value = serde_json::from_slice(&world.object(&archived.path, "message.json").await).expect("JSON");
+            let parsed: Value =
+                serde_json::from_slice(&world.object(&archived.path, "message.json").await).expect("JSON");
             assert_eq!(parsed["size"].as_u64(), Some(archived.size));
             for attachment in parsed["attachments"].as_array().expect("attachments") {
                 let name = attachment["file_name"].as_str().expect("a name");
                 let bytes = world.object(&archived.path, &format!("attachments/{name}")).await;
-                assert_eq!(attachment["sha256"].as_str(), Some(hex(&Sha256::digest(&bytes)).as_str()), "attachment {name}");
+                assert_eq!(
+                    attachment["sha256"].as_str(),
+                    Some(hex(&Sha256::digest(&bytes)).as_str()),
+                    "attachment {name}"
+                );
             }
         }
-        let count = |wanted| messages.values().filter(|message| message.disposition == wanted).count();
-        assert_eq!(i64::try_from(count(Disposition::Imported)).ok(), Some(row.recorded), "recorded");
+        let count = |wanted| {
+            messages
+                .values()
+                .filter(|message| message.disposition == wanted)
+                .count()
+        };
+        assert_eq!(
+            i64::try_from(count(Disposition::Imported)).ok(),
+            Some(row.recorded),
+            "recorded"
+        );
         assert_eq!(i64::try_from(count(Disposition::Owed)).ok(), Some(row.owed), "owed");
-        assert_eq!(i64::try_from(count(Disposition::Quarantined)).ok(), Some(row.quarantined), "quarantined");
+        assert_eq!(
+            i64::try_from(count(Disposition::Quarantined)).ok(),
+            Some(row.quarantined),
+            "quarantined"
+        );
         messages
     }
 }

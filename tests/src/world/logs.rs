@@ -20,7 +20,10 @@ struct Buffer(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(bytes);
         Ok(bytes.len())
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -63,7 +66,13 @@ impl Logs {
             ("plain", secret.to_owned()),
             ("base64", base64::engine::general_purpose::STANDARD.encode(secret)),
             ("percent", percent),
-            ("JSON", serde_json::to_string(secret).unwrap_or_default().trim_matches('"').to_owned()),
+            (
+                "JSON",
+                serde_json::to_string(secret)
+                    .unwrap_or_default()
+                    .trim_matches('"')
+                    .to_owned(),
+            ),
             ("access token", "eyJ".to_owned()),
         ];
         forms

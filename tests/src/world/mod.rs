@@ -92,7 +92,9 @@ impl World {
 
     /// The ports of the present life.
     pub fn ports(&self) -> Ports {
-        let mut ports = self.memory.ports(&format!("life-{}", self.lives.get()), self.wire.clone());
+        let mut ports = self
+            .memory
+            .ports(&format!("life-{}", self.lives.get()), self.wire.clone());
         ports.store = Arc::new(crash::CrashingStore::new(self.memory.store.clone(), self.crash.clone()));
         ports
     }
@@ -146,8 +148,15 @@ impl World {
             created_at: self.clock.now(),
         };
         let secret = Secret::new(registration.client_secret.clone());
-        self.memory.vault.put(&credential.client_secret, &secret, None).await.expect("a vault");
-        Credentials::new(self.ports().store).add(&credential).await.expect("a store");
+        self.memory
+            .vault
+            .put(&credential.client_secret, &secret, None)
+            .await
+            .expect("a vault");
+        Credentials::new(self.ports().store)
+            .add(&credential)
+            .await
+            .expect("a store");
         credential
     }
 
@@ -170,9 +179,16 @@ impl World {
     /// Adds an account.
     pub async fn add_account(&self, account: &Account) {
         let credentials = Credentials::new(self.ports().store);
-        let credential = credentials.get(account.credential.as_str()).await.expect("its credential").credential;
+        let credential = credentials
+            .get(account.credential.as_str())
+            .await
+            .expect("its credential")
+            .credential;
         let key = account.mailbox_key(&credential.graph_url);
-        Accounts::new(self.ports().store).add(account, &key, self.clock.now()).await.expect("an account");
+        Accounts::new(self.ports().store)
+            .add(account, &key, self.clock.now())
+            .await
+            .expect("an account");
     }
 
     /// The usual: credential `app`, account `desk`, changed as wanted.
@@ -202,7 +218,10 @@ impl World {
     pub async fn settle(&self, account: &str, runs: usize) -> RunReport {
         for _ in 0..runs {
             let report = self.run(account).await;
-            if report.outcome == shared::import::report::Outcome::Done && report.owed == 0 && report.actions_pending == 0 {
+            if report.outcome == shared::import::report::Outcome::Done
+                && report.owed == 0
+                && report.actions_pending == 0
+            {
                 return report;
             }
             tokio::time::sleep(Duration::from_secs(300)).await;
@@ -213,7 +232,10 @@ impl World {
 
     /// The account as it stands.
     pub async fn row(&self, account: &str) -> AccountRow {
-        Accounts::new(Arc::new(self.memory.store.clone())).get(account).await.expect("an account")
+        Accounts::new(Arc::new(self.memory.store.clone()))
+            .get(account)
+            .await
+            .expect("an account")
     }
 
     /// Every message on record for the account's mailbox, by immutable id.
@@ -225,7 +247,11 @@ impl World {
         loop {
             let page = shelf.page(&row.mailbox, 200, after).await.expect("a page");
             for listed in page.records {
-                let message = shelf.get(&row.mailbox, &listed.key).await.expect("a record").expect("a record of what is listed");
+                let message = shelf
+                    .get(&row.mailbox, &listed.key)
+                    .await
+                    .expect("a record")
+                    .expect("a record of what is listed");
                 assert_eq!(message.disposition, listed.disposition, "list and record agree");
                 found.insert(message.immutable_id.0.clone(), message);
             }
@@ -264,7 +290,11 @@ impl Drop for World {
         }
         let now = self.clock.now().as_millisecond();
         for item in self.memory.store.dump() {
-            let until = item.attributes.get("lease_until").and_then(Value::as_i64).unwrap_or_default();
+            let until = item
+                .attributes
+                .get("lease_until")
+                .and_then(Value::as_i64)
+                .unwrap_or_default();
             if until > now && !self.crash.happened() {
                 wrong.push(format!("a lease is held on {}", item.key));
             }

@@ -43,7 +43,10 @@ impl InProcess {
 
     fn kills(&self, path: &str) -> bool {
         let killer = self.killer.lock().unwrap_or_else(PoisonError::into_inner);
-        path.ends_with("/$value") && killer.as_ref().is_some_and(|id| path.contains(id.as_str()) || path.contains(&id.replace('%', "")))
+        path.ends_with("/$value")
+            && killer
+                .as_ref()
+                .is_some_and(|id| path.contains(id.as_str()) || path.contains(&id.replace('%', "")))
     }
 
     /// Host and path of every request so far.
@@ -77,7 +80,9 @@ impl Http for InProcess {
         }
         let (mut parts, body) = request.into_parts();
         let origin_form = parts.uri.clone();
-        parts.headers.insert("host", http::HeaderValue::from_static("simulator.test"));
+        parts
+            .headers
+            .insert("host", http::HeaderValue::from_static("simulator.test"));
         parts.uri = origin_form;
         let request = http::Request::from_parts(parts, AxumBody::from(body));
         let response = match self.simulator.router().oneshot(request).await {
@@ -104,25 +109,30 @@ impl Http for InProcess {
             reason: error.to_string(),
         });
         // A real client notices a body that is shorter than announced.
-        let stream = stream.map(Some).chain(futures::stream::iter([None])).filter_map(move |chunk| {
-            let result = match chunk {
-                Some(Ok(chunk)) => {
-                    seen += chunk.len();
-                    Some(Ok(chunk))
+        let stream = stream
+            .map(Some)
+            .chain(futures::stream::iter([None]))
+            .filter_map(move |chunk| {
+                let result = match chunk {
+                    Some(Ok(chunk)) => {
+                        seen += chunk.len();
+                        Some(Ok(chunk))
+                    }
+                    Some(Err(error)) => Some(Err(error)),
+                    None if length.is_some_and(|length| length > seen && parts_status_has_body(length)) => {
+                        Some(Err(HttpError::Broken {
+                            host: at_end.clone(),
+                            reason: format!("{seen} bytes came"),
+                        }))
+                    }
+                    None => None,
+                };
+                let crash = crash.clone();
+                async move {
+                    crash.chunk().await;
+                    result
                 }
-                Some(Err(error)) => Some(Err(error)),
-                None if length.is_some_and(|length| length > seen && parts_status_has_body(length)) => Some(Err(HttpError::Broken {
-                    host: at_end.clone(),
-                    reason: format!("{seen} bytes came"),
-                })),
-                None => None,
-            };
-            let crash = crash.clone();
-            async move {
-                crash.chunk().await;
-                result
-            }
-        });
+            });
         Ok(http::Response::from_parts(parts, stream.boxed()))
     }
 }

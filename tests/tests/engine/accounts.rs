@@ -23,15 +23,24 @@ async fn a_second_account_on_the_same_folder_is_refused_and_on_another_they_take
     let accounts = Accounts::new(world.ports().store);
     let mut second = world.account("orders");
     let key = world.row("desk").await.mailbox;
-    let refused = accounts.add(&second, &key, jiff::Timestamp::UNIX_EPOCH).await.expect_err("the same folder");
-    assert!(matches!(&refused, RecordError::Field(field) if field.reason.contains("`desk`")), "{refused}");
+    let refused = accounts
+        .add(&second, &key, jiff::Timestamp::UNIX_EPOCH)
+        .await
+        .expect_err("the same folder");
+    assert!(
+        matches!(&refused, RecordError::Field(field) if field.reason.contains("`desk`")),
+        "{refused}"
+    );
     second.folders = vec![folder("Orders")];
     world.add_account(&second).await;
     let (one, two) = (world.importer(), world.importer());
     let options = shared::import::RunOptions::new("test");
     let (first, other) = tokio::join!(one.run("desk", &options), two.run("orders", &options));
     let outcomes = [first.expect("a run").outcome, other.expect("a run").outcome];
-    assert!(outcomes.contains(&Outcome::Busy) && outcomes.contains(&Outcome::Done), "they take turns: {outcomes:?}");
+    assert!(
+        outcomes.contains(&Outcome::Busy) && outcomes.contains(&Outcome::Done),
+        "they take turns: {outcomes:?}"
+    );
     world.settle("orders", 2).await;
     world.settle("desk", 2).await;
     assert_eq!(world.row("desk").await.recorded, 20);
@@ -50,7 +59,11 @@ async fn a_folder_under_another_name_is_found_out_when_it_is_opened() {
     second.folders = vec![folder(&format!("id:{id}"))];
     world.add_account(&second).await;
     let report = world.run("second").await;
-    assert_eq!((report.outcome, report.state, report.imported), (Outcome::Failed, AccountState::NeedsAdmin, 0), "{report:#?}");
+    assert_eq!(
+        (report.outcome, report.state, report.imported),
+        (Outcome::Failed, AccountState::NeedsAdmin, 0),
+        "{report:#?}"
+    );
     assert!(report.problems[0].what.contains("`desk`"));
 }
 
@@ -59,7 +72,9 @@ async fn a_mail_that_moves_between_two_accounts_is_imported_once() {
     let world = World::new(3);
     world.simulator.create_folder(DESK, "Orders", false).expect("a folder");
     world.fill(6);
-    world.usual(|account| account.after_import = shared::account::AfterImport::Move(folder("Orders"))).await;
+    world
+        .usual(|account| account.after_import = shared::account::AfterImport::Move(folder("Orders")))
+        .await;
     let mut second = world.account("orders");
     second.folders = vec![folder("Orders")];
     world.add_account(&second).await;
@@ -72,9 +87,15 @@ async fn a_mail_that_moves_between_two_accounts_is_imported_once() {
 async fn folders_by_path_in_any_case_with_subfolders_on_all_pages() {
     let world = World::new(4);
     for number in 0..25 {
-        world.simulator.create_folder(DESK, &format!("Inbox/Area {number:02}"), false).expect("a folder");
+        world
+            .simulator
+            .create_folder(DESK, &format!("Inbox/Area {number:02}"), false)
+            .expect("a folder");
     }
-    world.simulator.create_folder(DESK, "Inbox/Area 17/Deep", false).expect("a folder");
+    world
+        .simulator
+        .create_folder(DESK, "Inbox/Area 17/Deep", false)
+        .expect("a folder");
     world.simulator.fill(DESK, "Inbox/Area 17/Deep", 3, 1).expect("filled");
     world.simulator.fill(DESK, "Inbox/Area 24", 2, 1).expect("filled");
     world
@@ -86,7 +107,10 @@ async fn folders_by_path_in_any_case_with_subfolders_on_all_pages() {
     let report = world.settle("desk", 2).await;
     assert_eq!(report.imported, 5, "{report:#?}");
     // A renamed folder stays the same folder.
-    world.simulator.rename_folder(DESK, "Inbox/Area 24", "Renamed").expect("renamed");
+    world
+        .simulator
+        .rename_folder(DESK, "Inbox/Area 24", "Renamed")
+        .expect("renamed");
     world.simulator.fill(DESK, "Inbox/Renamed", 1, 1).expect("filled");
     assert_eq!(world.run("desk").await.imported, 1);
 }
@@ -94,11 +118,23 @@ async fn folders_by_path_in_any_case_with_subfolders_on_all_pages() {
 #[tokio::test(start_paused = true)]
 async fn a_mailbox_that_is_none_is_said_with_its_cause() {
     let world = World::new(5);
-    world.usual(|account| account.mailbox = Mailbox::parse("nobody@harbour-homes.example").expect("an address")).await;
+    world
+        .usual(|account| account.mailbox = Mailbox::parse("nobody@harbour-homes.example").expect("an address"))
+        .await;
     let report = world.run("desk").await;
-    assert_eq!((report.outcome, report.exit_code()), (Outcome::Failed, 4), "{report:#?}");
-    assert!(report.problems[0].what.contains("no mailbox of this address"), "{report:#?}");
-    assert!(report.problems[0].request_id.is_some(), "what Microsoft's support asks for");
+    assert_eq!(
+        (report.outcome, report.exit_code()),
+        (Outcome::Failed, 4),
+        "{report:#?}"
+    );
+    assert!(
+        report.problems[0].what.contains("no mailbox of this address"),
+        "{report:#?}"
+    );
+    assert!(
+        report.problems[0].request_id.is_some(),
+        "what Microsoft's support asks for"
+    );
     let other = World::new(6);
     other.usual(|_| {}).await;
     other.simulator.enable_mailbox(DESK, false).expect("disabled");
@@ -106,15 +142,30 @@ async fn a_mailbox_that_is_none_is_said_with_its_cause() {
     other.simulator.enable_mailbox(DESK, true).expect("enabled");
     other.simulator.set_in_policy(DESK, false).expect("set");
     assert!(other.run("desk").await.problems[0].what.contains("access policy"));
-    let steps = other.importer().check("desk", std::time::Duration::from_secs(5)).await.expect("a check");
-    assert!(steps.iter().any(|step| !step.ok && step.detail.contains("access policy")), "{steps:?}");
+    let steps = other
+        .importer()
+        .check("desk", std::time::Duration::from_secs(5))
+        .await
+        .expect("a check");
+    assert!(
+        steps
+            .iter()
+            .any(|step| !step.ok && step.detail.contains("access policy")),
+        "{steps:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_folder_is_said_with_what_there_is() {
     let world = World::new(7);
-    world.simulator.create_folder(DESK, "Aufträge", false).expect("a folder");
+    world
+        .simulator
+        .create_folder(DESK, "Aufträge", false)
+        .expect("a folder");
     world.usual(|account| account.folders = vec![folder("Orders")]).await;
     let report = world.run("desk").await;
-    assert!(report.problems[0].what.contains("`Orders`") && report.problems[0].what.contains("Aufträge"), "{report:#?}");
+    assert!(
+        report.problems[0].what.contains("`Orders`") && report.problems[0].what.contains("Aufträge"),
+        "{report:#?}"
+    );
 }

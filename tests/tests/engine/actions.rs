@@ -7,12 +7,19 @@ use tests::world::{DESK, World};
 async fn world(after: &str, count: usize) -> World {
     let world = World::new(1);
     world.fill(count);
-    world.usual(|account| account.after_import = AfterImport::parse(after).expect("an action")).await;
+    world
+        .usual(|account| account.after_import = AfterImport::parse(after).expect("an action"))
+        .await;
     world
 }
 
 fn folders(world: &World) -> Vec<String> {
-    let mut folders: Vec<String> = world.simulator.truth(Some(DESK)).into_iter().filter_map(|mail| mail.folder).collect();
+    let mut folders: Vec<String> = world
+        .simulator
+        .truth(Some(DESK))
+        .into_iter()
+        .filter_map(|mail| mail.folder)
+        .collect();
     folders.sort();
     folders.dedup();
     folders
@@ -25,9 +32,17 @@ async fn moved_mail_is_in_its_new_folder_and_stays_imported_once() {
     assert_eq!(folders(&world), ["archive"], "{report:#?}");
     world.audit().all_imported().await;
     let idle = world.run("desk").await;
-    assert_eq!((idle.imported, idle.requests_total), (0, 1), "our own moves cost nothing: {idle:#?}");
+    assert_eq!(
+        (idle.imported, idle.requests_total),
+        (0, 1),
+        "our own moves cost nothing: {idle:#?}"
+    );
     let moves = world.simulator.stats();
-    assert_eq!((moves.count(RequestKind::Move), moves.count(RequestKind::Get)), (40, 0), "one request per wanted write");
+    assert_eq!(
+        (moves.count(RequestKind::Move), moves.count(RequestKind::Get)),
+        (40, 0),
+        "one request per wanted write"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -41,22 +56,43 @@ async fn deleted_mail_is_deleted_after_it_is_recorded() {
 #[tokio::test(start_paused = true)]
 async fn a_move_whose_answer_is_lost_is_looked_at_and_not_done_twice() {
     let world = world("move:archive", 5).await;
-    world.simulator.arm(FaultSpec::once(RequestKind::Move, Fault::CutBody { after: 10, how: simulator::Cut::Abort }));
+    world.simulator.arm(FaultSpec::once(
+        RequestKind::Move,
+        Fault::CutBody {
+            after: 10,
+            how: simulator::Cut::Abort,
+        },
+    ));
     let first = world.run("desk").await;
-    assert_eq!((first.outcome, first.actions_pending), (Outcome::Incomplete, 1), "{first:#?}");
+    assert_eq!(
+        (first.outcome, first.actions_pending),
+        (Outcome::Incomplete, 1),
+        "{first:#?}"
+    );
     world.settle("desk", 3).await;
     let truth = world.simulator.truth(Some(DESK));
-    assert!(truth.iter().all(|mail| mail.folder_history.len() == 2), "each was moved once");
+    assert!(
+        truth.iter().all(|mail| mail.folder_history.len() == 2),
+        "each was moved once"
+    );
     world.audit().all_imported().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_right_to_write_holds_nothing_and_is_said() {
     let world = world("mark-read", 6).await;
-    world.simulator.arm(FaultSpec::once(RequestKind::Patch, Fault::AccessDenied).always());
+    world
+        .simulator
+        .arm(FaultSpec::once(RequestKind::Patch, Fault::AccessDenied).always());
     let report = world.run("desk").await;
     assert_eq!((report.imported, report.actions_pending), (6, 6), "{report:#?}");
-    assert!(report.problems.iter().any(|problem| problem.what.contains("Mail.ReadWrite")), "{report:#?}");
+    assert!(
+        report
+            .problems
+            .iter()
+            .any(|problem| problem.what.contains("Mail.ReadWrite")),
+        "{report:#?}"
+    );
     world.fill(1);
     assert_eq!(world.run("desk").await.imported, 1, "import goes on");
     world.simulator.clear_faults();
@@ -71,7 +107,10 @@ async fn a_folder_to_move_to_that_is_not_there_is_said_and_retried() {
     let world = world("move:Done", 3).await;
     let report = world.run("desk").await;
     assert_eq!((report.imported, report.actions_pending), (3, 3));
-    assert!(report.problems.iter().any(|problem| problem.what.contains("`Done`")), "{report:#?}");
+    assert!(
+        report.problems.iter().any(|problem| problem.what.contains("`Done`")),
+        "{report:#?}"
+    );
     world.simulator.create_folder(DESK, "Done", false).expect("a folder");
     world.settle("desk", 4).await;
     assert_eq!(folders(&world), ["Done"]);
@@ -81,7 +120,10 @@ async fn a_folder_to_move_to_that_is_not_there_is_said_and_retried() {
 async fn a_mail_that_left_before_its_action_is_no_trouble() {
     let world = world("mark-read", 3).await;
     let gone = world.simulator.truth(None)[1].immutable_id.clone();
-    let throttled = Fault::TooManyRequests { retry_after: RetryAfter::Seconds(500), wording: Wording::Json };
+    let throttled = Fault::TooManyRequests {
+        retry_after: RetryAfter::Seconds(500),
+        wording: Wording::Json,
+    };
     world.simulator.arm(FaultSpec::once(RequestKind::Patch, throttled));
     world.run("desk").await;
     world.simulator.purge_message(DESK, &gone).expect("purged");

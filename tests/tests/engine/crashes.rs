@@ -6,7 +6,13 @@ use tests::world::{Crash, Point, World};
 
 /// One run that dies at `point`, then runs until it is settled. `false`: there is no such step any more.
 async fn dies_at(seed: u64, point: Point, after: &str) -> bool {
-    let world = World::with(seed, Options { vary_mime: true, ..Options::default() });
+    let world = World::with(
+        seed,
+        Options {
+            vary_mime: true,
+            ..Options::default()
+        },
+    );
     world.fill(7);
     world
         .usual(|account| account.after_import = shared::account::AfterImport::parse(after).expect("an action"))
@@ -22,7 +28,11 @@ async fn dies_at(seed: u64, point: Point, after: &str) -> bool {
     world.settle("desk", 6).await;
     world.audit().varying().all_imported().await;
     let row = world.row("desk").await;
-    assert!(row.in_flight.is_empty(), "the strike marker is clear at rest: {:?} {point:?}", row.in_flight);
+    assert!(
+        row.in_flight.is_empty(),
+        "the strike marker is clear at rest: {:?} {point:?}",
+        row.in_flight
+    );
     died
 }
 
@@ -80,8 +90,19 @@ async fn a_mail_that_kills_the_process_is_set_aside_after_three_strikes_with_its
     world.run("desk").await;
     let messages = world.audit().consistent().await;
     let message = &messages[&killer];
-    assert_eq!(message.disposition, shared::message::Disposition::Quarantined, "{message:?}");
+    assert_eq!(
+        message.disposition,
+        shared::message::Disposition::Quarantined,
+        "{message:?}"
+    );
     let archived = message.archived.as_ref().expect("its bytes are kept");
     assert_eq!(archived.sha256, world.simulator.truth(None)[4].sha256);
-    assert_eq!(messages.values().filter(|mail| mail.disposition == shared::message::Disposition::Imported).count(), 8, "the others went on");
+    assert_eq!(
+        messages
+            .values()
+            .filter(|mail| mail.disposition == shared::message::Disposition::Imported)
+            .count(),
+        8,
+        "the others went on"
+    );
 }

@@ -14,20 +14,37 @@ async fn a_dismissed_debt_is_on_record_and_stays_dismissed() {
     world.fill(3);
     world.usual(|_| {}).await;
     let bad = world.simulator.truth(None)[1].immutable_id.clone();
-    world.simulator.arm(FaultSpec::once(RequestKind::Value, Fault::CorruptData).message(&bad).always());
+    world.simulator.arm(
+        FaultSpec::once(RequestKind::Value, Fault::CorruptData)
+            .message(&bad)
+            .always(),
+    );
     let report = world.run("desk").await;
     assert_eq!((report.imported, report.quarantined), (2, 1), "{report:#?}");
     let debts = Debts::new(world.ports().store);
     let debt = debts.page("desk", 10, None).await.expect("debts").records.remove(0);
     assert!(debt.quarantined && debt.next_try.is_none());
-    admin(&world.ports(), "desk", &debt.key, Verb::Dismiss).await.expect("dismissed");
+    admin(&world.ports(), "desk", &debt.key, Verb::Dismiss)
+        .await
+        .expect("dismissed");
     world.simulator.clear_faults();
-    world.simulator.evict_delta_state(tests::world::DESK, "inbox").expect("evicted");
+    world
+        .simulator
+        .evict_delta_state(tests::world::DESK, "inbox")
+        .expect("evicted");
     world.settle("desk", 2).await;
     let messages = world.audit().consistent().await;
     assert_eq!(messages[&bad].disposition, Disposition::Filtered);
-    assert!(messages[&bad].reason.as_deref().is_some_and(|reason| reason.contains("dismissed")));
-    assert!(admin(&world.ports(), "desk", &debt.key, Verb::Retry).await.is_err(), "there is no such debt any more");
+    assert!(
+        messages[&bad]
+            .reason
+            .as_deref()
+            .is_some_and(|reason| reason.contains("dismissed"))
+    );
+    assert!(
+        admin(&world.ports(), "desk", &debt.key, Verb::Retry).await.is_err(),
+        "there is no such debt any more"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -36,8 +53,14 @@ async fn a_mail_that_goes_away_while_it_is_owed_is_gone_not_owed_for_ever() {
     world.fill(2);
     world.usual(|_| {}).await;
     let bad = world.simulator.truth(None)[0].immutable_id.clone();
-    let fault = Fault::Status { status: 500, code: None, message: String::new() };
-    world.simulator.arm(FaultSpec::once(RequestKind::Value, fault).message(&bad).always());
+    let fault = Fault::Status {
+        status: 500,
+        code: None,
+        message: String::new(),
+    };
+    world
+        .simulator
+        .arm(FaultSpec::once(RequestKind::Value, fault).message(&bad).always());
     assert_eq!(world.run("desk").await.owed, 1);
     world.simulator.clear_faults();
     world.simulator.purge_message(tests::world::DESK, &bad).expect("purged");
@@ -51,7 +74,11 @@ async fn tries_end_in_quarantine_with_a_reason() {
     let world = World::new(3);
     world.fill(1);
     world.usual(|_| {}).await;
-    let fault = Fault::Status { status: 500, code: None, message: String::new() };
+    let fault = Fault::Status {
+        status: 500,
+        code: None,
+        message: String::new(),
+    };
     world.simulator.arm(FaultSpec::once(RequestKind::Value, fault).always());
     let mut runs = 0;
     while world.row("desk").await.quarantined == 0 {
@@ -61,6 +88,11 @@ async fn tries_end_in_quarantine_with_a_reason() {
         assert!(runs < 30, "never set aside");
     }
     world.simulator.clear_faults();
-    let debt = Debts::new(world.ports().store).page("desk", 10, None).await.expect("debts").records.remove(0);
+    let debt = Debts::new(world.ports().store)
+        .page("desk", 10, None)
+        .await
+        .expect("debts")
+        .records
+        .remove(0);
     assert!(debt.attempts >= 12 && debt.reason.contains("HTTP 500"), "{debt:?}");
 }

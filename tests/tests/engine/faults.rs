@@ -22,27 +22,60 @@ fn every_fault() -> Vec<FaultSpec> {
     ];
     for retry_after in retry_afters {
         for wording in [Wording::Json, Wording::BareText, Wording::Empty] {
-            let fault = Fault::TooManyRequests { retry_after: retry_after.clone(), wording };
+            let fault = Fault::TooManyRequests {
+                retry_after: retry_after.clone(),
+                wording,
+            };
             all.push(FaultSpec::once(RequestKind::Any, fault).after(2));
         }
     }
-    for on in [RequestKind::Delta, RequestKind::Value, RequestKind::Patch, RequestKind::Folders] {
+    for on in [
+        RequestKind::Delta,
+        RequestKind::Value,
+        RequestKind::Patch,
+        RequestKind::Folders,
+    ] {
         for fault in [
-            Fault::Unavailable { retry_after: RetryAfter::Absent, wording: Wording::Empty },
-            Fault::Unavailable { retry_after: RetryAfter::Seconds(3), wording: Wording::Json },
-            Fault::Status { status: 500, code: Some("ErrorInternalServerError".into()), message: "no".into() },
-            Fault::Status { status: 502, code: None, message: String::new() },
-            Fault::Status { status: 504, code: Some("UnknownError".into()), message: String::new() },
+            Fault::Unavailable {
+                retry_after: RetryAfter::Absent,
+                wording: Wording::Empty,
+            },
+            Fault::Unavailable {
+                retry_after: RetryAfter::Seconds(3),
+                wording: Wording::Json,
+            },
+            Fault::Status {
+                status: 500,
+                code: Some("ErrorInternalServerError".into()),
+                message: "no".into(),
+            },
+            Fault::Status {
+                status: 502,
+                code: None,
+                message: String::new(),
+            },
+            Fault::Status {
+                status: 504,
+                code: Some("UnknownError".into()),
+                message: String::new(),
+            },
             Fault::TokenExpired,
             Fault::EmptyNotFound,
             Fault::Reset,
             Fault::HtmlPage,
             Fault::ErrorInside200,
             Fault::ControlCharacters,
-            Fault::SlowBody { chunk: 100, delay_ms: 20 },
+            Fault::SlowBody {
+                chunk: 100,
+                delay_ms: 20,
+            },
         ] {
             // A page or an error in the place of MIME looks like a mail: nothing on the wire tells.
-            let looks_like_mail = on == RequestKind::Value && matches!(fault, Fault::HtmlPage | Fault::ErrorInside200 | Fault::ControlCharacters);
+            let looks_like_mail = on == RequestKind::Value
+                && matches!(
+                    fault,
+                    Fault::HtmlPage | Fault::ErrorInside200 | Fault::ControlCharacters
+                );
             if !looks_like_mail {
                 all.push(FaultSpec::once(on, fault));
             }
@@ -55,9 +88,17 @@ fn every_fault() -> Vec<FaultSpec> {
     all.push(FaultSpec::once(RequestKind::Delta, Fault::SyncStateNotFound));
     all.push(FaultSpec::once(RequestKind::Delta, Fault::EmptyPage));
     all.push(FaultSpec::once(RequestKind::Delta, Fault::Duplicates));
-    all.push(FaultSpec::once(RequestKind::Delta, Fault::LoopingLink { changing: false }));
+    all.push(FaultSpec::once(
+        RequestKind::Delta,
+        Fault::LoopingLink { changing: false },
+    ));
     all.push(FaultSpec::once(RequestKind::Value, Fault::CorruptData));
-    all.push(FaultSpec::once(RequestKind::Delta, Fault::ForeignLink { url: "http://evil.example/".into() }));
+    all.push(FaultSpec::once(
+        RequestKind::Delta,
+        Fault::ForeignLink {
+            url: "http://evil.example/".into(),
+        },
+    ));
     all
 }
 
@@ -67,7 +108,9 @@ async fn heals(seed: u64, faults: &[FaultSpec]) {
     world.simulator.add_mailbox(NEIGHBOUR);
     world.fill(30);
     world.simulator.fill(NEIGHBOUR, "inbox", 4, 30).expect("a mailbox");
-    world.usual(|account| account.after_import = shared::account::AfterImport::MarkRead).await;
+    world
+        .usual(|account| account.after_import = shared::account::AfterImport::MarkRead)
+        .await;
     let mut neighbour = world.account("neighbour");
     neighbour.mailbox = shared::account::Mailbox::parse(NEIGHBOUR).expect("an address");
     world.add_account(&neighbour).await;
@@ -76,9 +119,17 @@ async fn heals(seed: u64, faults: &[FaultSpec]) {
     }
     let first = world.run("desk").await;
     let others = world.run("neighbour").await;
-    assert_eq!((others.imported, others.outcome), (4, Outcome::Done), "another mailbox goes on: {faults:?}");
+    assert_eq!(
+        (others.imported, others.outcome),
+        (4, Outcome::Done),
+        "another mailbox goes on: {faults:?}"
+    );
     if first.owed > 0 || first.actions_pending > 0 || first.more {
-        assert_ne!((first.outcome, first.exit_code()), (Outcome::Done, 0), "what is owed is said: {first:#?}");
+        assert_ne!(
+            (first.outcome, first.exit_code()),
+            (Outcome::Done, 0),
+            "what is owed is said: {first:#?}"
+        );
     }
     // A fault that was not met in the first run is met later, or never: what matters is where it ends.
     for _ in 0..8 {
@@ -100,7 +151,9 @@ async fn heals(seed: u64, faults: &[FaultSpec]) {
 async fn retry_quarantined(world: &World) {
     let debts = shared::records::debts::Debts::new(world.ports().store);
     for debt in debts.page("desk", 100, None).await.expect("debts").records {
-        shared::import::debt::admin(&world.ports(), "desk", &debt.key, shared::import::debt::Verb::Retry).await.expect("retried");
+        shared::import::debt::admin(&world.ports(), "desk", &debt.key, shared::import::debt::Verb::Retry)
+            .await
+            .expect("retried");
     }
 }
 
@@ -134,16 +187,34 @@ async fn one_mail_that_cannot_be_had_is_owed_and_the_others_come_in() {
     world.fill(20);
     world.usual(|_| {}).await;
     let bad = world.simulator.truth(None)[7].immutable_id.clone();
-    let fault = Fault::Status { status: 500, code: Some("ErrorInternalServerError".into()), message: String::new() };
-    world.simulator.arm(FaultSpec::once(RequestKind::Value, fault).message(&bad).always());
+    let fault = Fault::Status {
+        status: 500,
+        code: Some("ErrorInternalServerError".into()),
+        message: String::new(),
+    };
+    world
+        .simulator
+        .arm(FaultSpec::once(RequestKind::Value, fault).message(&bad).always());
     let report = world.run("desk").await;
-    assert_eq!((report.imported, report.owed, report.exit_code()), (19, 1, 3), "{report:#?}");
+    assert_eq!(
+        (report.imported, report.owed, report.exit_code()),
+        (19, 1, 3),
+        "{report:#?}"
+    );
     let next = world.run("desk").await;
-    assert_eq!((next.imported, next.owed), (0, 1), "the cursor is not held, the debt is not forgotten: {next:#?}");
+    assert_eq!(
+        (next.imported, next.owed),
+        (0, 1),
+        "the cursor is not held, the debt is not forgotten: {next:#?}"
+    );
     world.simulator.clear_faults();
     tokio::time::sleep(Duration::from_secs(600)).await;
     let healed = world.run("desk").await;
-    assert_eq!((healed.imported, healed.owed, healed.exit_code()), (1, 0, 0), "{healed:#?}");
+    assert_eq!(
+        (healed.imported, healed.owed, healed.exit_code()),
+        (1, 0, 0),
+        "{healed:#?}"
+    );
     world.audit().all_imported().await;
 }
 
@@ -152,14 +223,27 @@ async fn a_long_wait_ends_the_run_saved_and_nothing_is_asked_before_its_time() {
     let world = World::new(2);
     world.fill(50);
     world.usual(|_| {}).await;
-    let fault = Fault::TooManyRequests { retry_after: RetryAfter::Seconds(300), wording: Wording::Json };
-    world.simulator.arm(FaultSpec::once(RequestKind::Value, fault).after(20));
+    let fault = Fault::TooManyRequests {
+        retry_after: RetryAfter::Seconds(300),
+        wording: Wording::Json,
+    };
+    world
+        .simulator
+        .arm(FaultSpec::once(RequestKind::Value, fault).after(20));
     let report = world.run("desk").await;
-    assert_eq!((report.outcome, report.more, report.exit_code()), (Outcome::Waiting, true, 5), "{report:#?}");
+    assert_eq!(
+        (report.outcome, report.more, report.exit_code()),
+        (Outcome::Waiting, true, 5),
+        "{report:#?}"
+    );
     assert!(report.imported > 0, "what was fetched is recorded");
     let before = world.wire.count();
     let early = world.run("desk").await;
-    assert_eq!((early.outcome, world.wire.count() - before), (Outcome::Waiting, 0), "{early:#?}");
+    assert_eq!(
+        (early.outcome, world.wire.count() - before),
+        (Outcome::Waiting, 0),
+        "{early:#?}"
+    );
     tokio::time::sleep(Duration::from_secs(301)).await;
     world.settle("desk", 2).await;
     world.audit().all_imported().await;
@@ -172,7 +256,11 @@ async fn when_mime_cannot_be_made_it_is_put_together_and_labelled() {
     world.usual(|_| {}).await;
     let truth = world.simulator.truth(None);
     for mail in &truth {
-        world.simulator.arm(FaultSpec::once(RequestKind::Value, Fault::MimeConversion).message(&mail.immutable_id).always());
+        world.simulator.arm(
+            FaultSpec::once(RequestKind::Value, Fault::MimeConversion)
+                .message(&mail.immutable_id)
+                .always(),
+        );
     }
     let report = world.run("desk").await;
     assert_eq!(report.imported, 12, "{report:#?}");
@@ -180,7 +268,17 @@ async fn when_mime_cannot_be_made_it_is_put_together_and_labelled() {
     for mail in truth {
         let message = &messages[&mail.immutable_id];
         assert_eq!(message.fidelity, Some(shared::message::Fidelity::Reconstructed));
-        assert_eq!(message.envelope.subject.as_deref().unwrap_or_default().chars().take(400).collect::<String>(), mail.subject.chars().take(400).collect::<String>());
+        assert_eq!(
+            message
+                .envelope
+                .subject
+                .as_deref()
+                .unwrap_or_default()
+                .chars()
+                .take(400)
+                .collect::<String>(),
+            mail.subject.chars().take(400).collect::<String>()
+        );
     }
     world.simulator.clear_faults();
 }
@@ -195,13 +293,21 @@ async fn a_body_that_ends_early_but_properly_is_asked_for_again() {
         .truth(None)
         .into_iter()
         .find(|mail| {
-            let mime = world.simulator.canonical_mime(tests::world::DESK, &mail.immutable_id).expect("MIME");
+            let mime = world
+                .simulator
+                .canonical_mime(tests::world::DESK, &mail.immutable_id)
+                .expect("MIME");
             let text = String::from_utf8_lossy(&mime).into_owned();
             text.contains("multipart/mixed") && text.trim_end().ends_with("--")
         })
         .expect("a multipart");
-    let cut = Fault::CutBody { after: multipart.size - 30, how: Cut::Clean };
-    world.simulator.arm(FaultSpec::once(RequestKind::Value, cut).message(&multipart.immutable_id));
+    let cut = Fault::CutBody {
+        after: multipart.size - 30,
+        how: Cut::Clean,
+    };
+    world
+        .simulator
+        .arm(FaultSpec::once(RequestKind::Value, cut).message(&multipart.immutable_id));
     world.settle("desk", 2).await;
     world.audit().all_imported().await;
 }
@@ -211,7 +317,11 @@ async fn a_dead_service_does_not_turn_every_mail_into_a_debt() {
     let world = World::new(5);
     world.fill(100);
     world.usual(|_| {}).await;
-    let fault = Fault::Status { status: 500, code: None, message: String::new() };
+    let fault = Fault::Status {
+        status: 500,
+        code: None,
+        message: String::new(),
+    };
     world.simulator.arm(FaultSpec::once(RequestKind::Value, fault).always());
     let report = world.run("desk").await;
     assert!(report.owed < 12, "{report:#?}");
@@ -224,15 +334,27 @@ async fn a_dead_service_does_not_turn_every_mail_into_a_debt() {
 
 #[tokio::test(start_paused = true)]
 async fn near_its_deadline_a_run_saves_and_says_that_there_is_more() {
-    let latency = simulator::Latency { service: Duration::from_millis(400), network: Duration::ZERO };
-    let world = World::with(6, simulator::Options { latency, ..simulator::Options::default() });
+    let latency = simulator::Latency {
+        service: Duration::from_millis(400),
+        network: Duration::ZERO,
+    };
+    let world = World::with(
+        6,
+        simulator::Options {
+            latency,
+            ..simulator::Options::default()
+        },
+    );
     world.fill(120);
     world.usual(|_| {}).await;
     let mut runs = 0;
     loop {
         runs += 1;
         let deadline = shared::time::plus(shared::ports::Clock::now(&world.clock), Duration::from_secs(5));
-        let options = shared::import::RunOptions { deadline: Some(deadline), ..shared::import::RunOptions::new("test") };
+        let options = shared::import::RunOptions {
+            deadline: Some(deadline),
+            ..shared::import::RunOptions::new("test")
+        };
         let report = world.run_with("desk", &options).await;
         assert!(runs < 20, "{report:#?}");
         if !report.more {

@@ -11,12 +11,26 @@ use tests::world::{Point, World};
 
 #[tokio::test(start_paused = true)]
 async fn every_call_once_with_every_fault() {
-    for fault in [StoreFault::Conflict, StoreFault::AcknowledgementLost, StoreFault::Unavailable, StoreFault::Stale, StoreFault::EmptyPage] {
-        for call in [StoreCall::Get, StoreCall::GetMany, StoreCall::Query, StoreCall::Update, StoreCall::Transact] {
+    for fault in [
+        StoreFault::Conflict,
+        StoreFault::AcknowledgementLost,
+        StoreFault::Unavailable,
+        StoreFault::Stale,
+        StoreFault::EmptyPage,
+    ] {
+        for call in [
+            StoreCall::Get,
+            StoreCall::GetMany,
+            StoreCall::Query,
+            StoreCall::Update,
+            StoreCall::Transact,
+        ] {
             for skip in 0..4 {
                 let world = World::new(1);
                 world.fill(40);
-                world.usual(|account| account.after_import = shared::account::AfterImport::MarkRead).await;
+                world
+                    .usual(|account| account.after_import = shared::account::AfterImport::MarkRead)
+                    .await;
                 world.memory.store.faults().arm_after(call, fault, skip, 1);
                 let importer = world.importer();
                 // A run whose start fails is an error, not a panic; the next one goes on.
@@ -40,7 +54,10 @@ async fn of_two_runs_at_once_one_works_and_one_leaves_without_a_request() {
     let options = RunOptions::new("test");
     let (first, second) = tokio::join!(one.run("desk", &options), two.run("desk", &options));
     let outcomes = [first.expect("a run"), second.expect("a run")];
-    let busy = outcomes.iter().find(|report| report.outcome == Outcome::Busy).expect("one was busy");
+    let busy = outcomes
+        .iter()
+        .find(|report| report.outcome == Outcome::Busy)
+        .expect("one was busy");
     assert_eq!(busy.requests_total, 0);
     world.audit().all_imported().await;
 }
@@ -82,7 +99,10 @@ async fn an_edit_in_the_middle_stops_the_run_and_the_next_goes_on() {
     let row = world.row("desk").await;
     let mut account = row.account.clone();
     account.description = "edited".into();
-    Accounts::new(world.ports().store).edit(&account, &row).await.expect("edited");
+    Accounts::new(world.ports().store)
+        .edit(&account, &row)
+        .await
+        .expect("edited");
     world.crash.thaw();
     let report = run.await.expect("a report");
     assert_eq!(report.outcome, Outcome::Waiting, "{report:#?}");
@@ -123,11 +143,19 @@ async fn events_that_cannot_be_sent_wait_in_order() {
     let world = World::new(6);
     world.fill(500);
     world.usual(|_| {}).await;
-    world.memory.publisher.faults().arm(None, PublisherFault::Down, 1);
+    world.memory.publisher.faults().arm(None, PublisherFault::Refused, 1);
     let report = world.run("desk").await;
-    assert_eq!((report.imported, report.outcome), (500, Outcome::Incomplete), "{report:#?}");
+    assert_eq!(
+        (report.imported, report.outcome),
+        (500, Outcome::Incomplete),
+        "{report:#?}"
+    );
     assert!(report.undelivered > 0 && report.exit_code() != 0);
-    world.memory.publisher.faults().arm(None, PublisherFault::AcknowledgementLost, 1);
+    world
+        .memory
+        .publisher
+        .faults()
+        .arm(None, PublisherFault::AcknowledgementLost, 1);
     world.run("desk").await;
     world.settle("desk", 3).await;
     world.audit().all_imported().await;

@@ -20,7 +20,11 @@ async fn a_token_is_reused_over_runs_and_processes_until_it_is_due() {
         world.run("desk").await;
         tokio::time::sleep(Duration::from_secs(300)).await;
     }
-    assert_eq!(world.simulator.stats().tokens_issued, 1, "40 minutes, 8 processes, one token");
+    assert_eq!(
+        world.simulator.stats().tokens_issued,
+        1,
+        "40 minutes, 8 processes, one token"
+    );
     tokio::time::sleep(Duration::from_secs(3600)).await;
     world.run("desk").await;
     assert_eq!(world.simulator.stats().tokens_issued, 2);
@@ -36,7 +40,11 @@ async fn a_token_revoked_in_the_middle_is_renewed_once_and_the_run_goes_on() {
     world.fill(30);
     let report = world.run("desk").await;
     assert_eq!((report.imported, report.outcome), (30, Outcome::Done), "{report:#?}");
-    assert_eq!(world.simulator.stats().tokens_issued, 2, "four requests in flight share one renewal");
+    assert_eq!(
+        world.simulator.stats().tokens_issued,
+        2,
+        "four requests in flight share one renewal"
+    );
     world.audit().all_imported().await;
 }
 
@@ -47,12 +55,25 @@ async fn a_wrong_or_expired_secret_is_said_in_the_admins_words_and_heals() {
         world.fill(2);
         world.usual(|_| {}).await;
         let registration = world.simulator.registration();
-        world.simulator.rotate_secret(&registration.client_id, "another secret", expired).expect("rotated");
+        world
+            .simulator
+            .rotate_secret(&registration.client_id, "another secret", expired)
+            .expect("rotated");
         let report = world.run("desk").await;
-        assert_eq!((report.outcome, report.state, report.exit_code()), (Outcome::Failed, AccountState::NeedsAdmin, 4), "{report:#?}");
+        assert_eq!(
+            (report.outcome, report.state, report.exit_code()),
+            (Outcome::Failed, AccountState::NeedsAdmin, 4),
+            "{report:#?}"
+        );
         let said = &report.problems[0].what;
-        assert!(said.contains("Certificates & secrets") && said.contains("AADSTS70002"), "{said}");
-        world.simulator.rotate_secret(&registration.client_id, &registration.client_secret, false).expect("rotated back");
+        assert!(
+            said.contains("Certificates & secrets") && said.contains("AADSTS70002"),
+            "{said}"
+        );
+        world
+            .simulator
+            .rotate_secret(&registration.client_id, &registration.client_secret, false)
+            .expect("rotated back");
         world.settle("desk", 2).await;
         world.audit().all_imported().await;
     }
@@ -61,9 +82,20 @@ async fn a_wrong_or_expired_secret_is_said_in_the_admins_words_and_heals() {
 #[tokio::test(start_paused = true)]
 async fn trouble_at_the_token_endpoint_is_no_verdict_on_the_credential() {
     for fault in [
-        Fault::TooManyRequests { retry_after: RetryAfter::Seconds(60), wording: Wording::BareText },
-        Fault::Unavailable { retry_after: RetryAfter::Absent, wording: Wording::Empty },
-        Fault::Entra { status: 400, error: "temporarily_unavailable".into(), code: 90033, message: "later".into() },
+        Fault::TooManyRequests {
+            retry_after: RetryAfter::Seconds(60),
+            wording: Wording::BareText,
+        },
+        Fault::Unavailable {
+            retry_after: RetryAfter::Absent,
+            wording: Wording::Empty,
+        },
+        Fault::Entra {
+            status: 400,
+            error: "temporarily_unavailable".into(),
+            code: 90033,
+            message: "later".into(),
+        },
         Fault::Reset,
     ] {
         let world = World::new(4);
@@ -71,7 +103,11 @@ async fn trouble_at_the_token_endpoint_is_no_verdict_on_the_credential() {
         world.usual(|_| {}).await;
         world.simulator.arm(FaultSpec::once(RequestKind::Token, fault.clone()));
         let report = world.run("desk").await;
-        assert_eq!((report.outcome, report.state), (Outcome::Waiting, AccountState::Waiting), "{fault:?}: {report:#?}");
+        assert_eq!(
+            (report.outcome, report.state),
+            (Outcome::Waiting, AccountState::Waiting),
+            "{fault:?}: {report:#?}"
+        );
         tokio::time::sleep(Duration::from_secs(120)).await;
         world.settle("desk", 2).await;
         world.audit().all_imported().await;
@@ -88,7 +124,10 @@ async fn sixty_four_at_once_share_one_request() {
         async move { service.access_token("app", TokenNeed::Usable).await }
     });
     let answers = futures::future::join_all(asked).await;
-    let versions: std::collections::BTreeSet<String> = answers.into_iter().map(|answer| answer.expect("a token").version.0).collect();
+    let versions: std::collections::BTreeSet<String> = answers
+        .into_iter()
+        .map(|answer| answer.expect("a token").version.0)
+        .collect();
     assert_eq!(versions.len(), 1);
     assert_eq!(world.simulator.stats().tokens_issued, 1);
 }
