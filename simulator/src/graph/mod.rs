@@ -58,7 +58,11 @@ pub(crate) async fn one(simulator: &Simulator, call: &Call, travels: bool) -> Re
     reply
 }
 
-pub(crate) fn begin(simulator: &Simulator, call: &Call, kind: RequestKind) -> (RequestIds, Latency) {
+pub(crate) fn begin(
+    simulator: &Simulator,
+    call: &Call,
+    kind: RequestKind,
+) -> (RequestIds, Latency) {
     let mut state = simulator.lock();
     state.stats.request(kind);
     let request_id = guid(&mut state.rng);
@@ -137,7 +141,10 @@ fn mailbox(simulator: &Simulator, route: &Route, bearer: &Bearer) -> Result<usiz
             format!("The requested user '{name}' is invalid."),
         ));
     };
-    let mailbox = state.mailboxes.get(at).ok_or_else(GraphError::item_not_found)?;
+    let mailbox = state
+        .mailboxes
+        .get(at)
+        .ok_or_else(GraphError::item_not_found)?;
     if !mailbox.enabled {
         return Err(GraphError::new(
             404,
@@ -155,7 +162,11 @@ fn mailbox(simulator: &Simulator, route: &Route, bearer: &Bearer) -> Result<usiz
     Ok(at)
 }
 
-fn enter(simulator: &Simulator, lane: (String, usize), kind: RequestKind) -> Result<Slot, GraphError> {
+fn enter(
+    simulator: &Simulator,
+    lane: (String, usize),
+    kind: RequestKind,
+) -> Result<Slot, GraphError> {
     let now = simulator.now_ms();
     let mut guard = simulator.lock();
     let state = &mut *guard;
@@ -174,11 +185,17 @@ fn enter(simulator: &Simulator, lane: (String, usize), kind: RequestKind) -> Res
             // As Graph does it: a fraction of a second, told as a decimal.
             let wait_ms = 1_000 + i64::from(rand::Rng::random_range(&mut state.rng, 0..2_000_u32));
             state.gate.hold_off(&lane, now + wait_ms);
-            Err(throttled("Application is over its MailboxConcurrency limit.", wait_ms))
+            Err(throttled(
+                "Application is over its MailboxConcurrency limit.",
+                wait_ms,
+            ))
         }
         Verdict::TooManyInWindow { wait_ms } => {
             state.gate.hold_off(&lane, now + wait_ms);
-            Err(throttled("Application is over its RequestCount limit.", wait_ms))
+            Err(throttled(
+                "Application is over its RequestCount limit.",
+                wait_ms,
+            ))
         }
     }
 }
@@ -194,7 +211,10 @@ fn meet(simulator: &Simulator, route: &Route, kind: RequestKind, at: usize) -> O
     let mut guard = simulator.lock();
     let state = &mut *guard;
     let mailbox = state.mailboxes.get(at)?;
-    let key = route.message.as_deref().and_then(|id| mailbox.item_by_id(id));
+    let key = route
+        .message
+        .as_deref()
+        .and_then(|id| mailbox.item_by_id(id));
     let both = key.map(|k| {
         (
             mailbox.id_of(k, IdFormat::Default),
@@ -271,18 +291,6 @@ fn act(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
 
 /// A refusal with a sensible `Retry-After` closes the lane until then; who comes earlier is counted.
 fn watch_hold_off(simulator: &Simulator, lane: &(String, usize), reply: &Reply) {
-<<<<<<< HEAD
-    let header = reply.headers().get("retry-after").and_then(|v| v.to_str().ok());
-    let Some(seconds) = header
-        .and_then(|v| v.parse::<f64>().ok())
-        .filter(|s| *s > 0.0 && *s <= WATCHED_S)
-    else {
-        return;
-    };
-    #[expect(clippy::cast_possible_truncation, reason = "at most an hour, checked above")]
-    let wait_ms = (seconds * 1000.0) as i64;
-    simulator.lock().gate.hold_off(lane, simulator.now_ms() + wait_ms);
-=======
     let header = reply
         .headers()
         .get("retry-after")
@@ -307,7 +315,6 @@ fn watch_hold_off(simulator: &Simulator, lane: &(String, usize), reply: &Reply) 
     if (1..=WATCHED_MS).contains(&wait_ms) {
         simulator.lock().gate.hold_off(lane, now_ms + wait_ms);
     }
->>>>>>> sim
 }
 
 /// The headers every answer of Graph has, and the counts by status.
@@ -331,7 +338,15 @@ pub(crate) fn dress(simulator: &Simulator, call: &Call, request: &RequestIds, re
         );
     }
     if status == 405 {
-        set(reply, "allow", if call.method == Method::GET { "POST" } else { "GET" });
+        set(
+            reply,
+            "allow",
+            if call.method == Method::GET {
+                "POST"
+            } else {
+                "GET"
+            },
+        );
     }
     let mut guard = simulator.lock();
     let state = &mut *guard;

@@ -93,7 +93,10 @@ fn split(bytes: &[u8]) -> Vec<Bytes> {
             finish(&mut current, &mut out);
         } else {
             let signs = line.iter().take_while(|b| **b == b'>').count();
-            let quoted = signs > 0 && line.get(signs..).is_some_and(|rest| rest.starts_with(b"From "));
+            let quoted = signs > 0
+                && line
+                    .get(signs..)
+                    .is_some_and(|rest| rest.starts_with(b"From "));
             current.extend_from_slice(if quoted {
                 line.get(1..).unwrap_or_default()
             } else {
