@@ -39,7 +39,10 @@ pub struct Key {
 impl Key {
     /// A key from its two parts.
     pub fn new(partition: impl Into<String>, sort: impl Into<String>) -> Self {
-        Self { partition: partition.into(), sort: sort.into() }
+        Self {
+            partition: partition.into(),
+            sort: sort.into(),
+        }
     }
 }
 
@@ -116,19 +119,38 @@ pub struct Write {
 impl Write {
     /// Replaces the whole item.
     pub fn put(key: Key, attributes: Attributes) -> Self {
-        Self { key, change: Change::Put(attributes), when: Vec::new() }
+        Self {
+            key,
+            change: Change::Put(attributes),
+            when: Vec::new(),
+        }
     }
     /// Sets single attributes.
     pub fn set(key: Key, set: Attributes) -> Self {
-        Self { key, change: Change::Update { set, add: BTreeMap::new() }, when: Vec::new() }
+        Self {
+            key,
+            change: Change::Update {
+                set,
+                add: BTreeMap::new(),
+            },
+            when: Vec::new(),
+        }
     }
     /// Removes the item.
     pub fn delete(key: Key) -> Self {
-        Self { key, change: Change::Delete, when: Vec::new() }
+        Self {
+            key,
+            change: Change::Delete,
+            when: Vec::new(),
+        }
     }
     /// Only checks.
     pub fn check(key: Key) -> Self {
-        Self { key, change: Change::Check, when: Vec::new() }
+        Self {
+            key,
+            change: Change::Check,
+            when: Vec::new(),
+        }
     }
     /// The same write under one more condition.
     #[must_use]
@@ -158,7 +180,14 @@ pub struct Query {
 impl Query {
     /// The whole partition in ascending order, 200 items a page.
     pub fn all(partition: impl Into<String>) -> Self {
-        Self { partition: partition.into(), from: None, until: None, descending: false, limit: 200, after: None }
+        Self {
+            partition: partition.into(),
+            from: None,
+            until: None,
+            descending: false,
+            limit: 200,
+            after: None,
+        }
     }
 }
 
@@ -313,15 +342,26 @@ pub enum VaultError {
 #[async_trait]
 pub trait Vault: Send + Sync {
     /// Reads one version; `None` if there is none.
-    async fn read(&self, name: &SecretName, stage: Stage) -> Result<Option<VaultEntry>, VaultError>;
+    async fn read(&self, name: &SecretName, stage: Stage)
+    -> Result<Option<VaultEntry>, VaultError>;
     /// The version that is current, without reading the value.
     async fn version(&self, name: &SecretName) -> Result<Option<SecretVersion>, VaultError>;
     /// Writes a new current version.
-    async fn put(&self, name: &SecretName, value: &Secret, expected: Option<&SecretVersion>) -> Result<SecretVersion, VaultError>;
+    async fn put(
+        &self,
+        name: &SecretName,
+        value: &Secret,
+        expected: Option<&SecretVersion>,
+    ) -> Result<SecretVersion, VaultError>;
     /// Writes a pending version (replaces an earlier pending one).
     async fn stage(&self, name: &SecretName, value: &Secret) -> Result<SecretVersion, VaultError>;
     /// Makes the pending version `version` current if the current one still is `expected`.
-    async fn promote(&self, name: &SecretName, version: &SecretVersion, expected: Option<&SecretVersion>) -> Result<(), VaultError>;
+    async fn promote(
+        &self,
+        name: &SecretName,
+        version: &SecretVersion,
+        expected: Option<&SecretVersion>,
+    ) -> Result<(), VaultError>;
     /// Removes the secret with all versions.
     async fn remove(&self, name: &SecretName) -> Result<(), VaultError>;
 }
@@ -423,7 +463,11 @@ pub struct TokenInfo {
 #[async_trait]
 pub trait Tokens: Send + Sync {
     /// A token of this credential that meets the need.
-    async fn access_token(&self, credential: &str, need: TokenNeed) -> Result<TokenInfo, crate::oauth::TokenError>;
+    async fn access_token(
+        &self,
+        credential: &str,
+        need: TokenNeed,
+    ) -> Result<TokenInfo, crate::oauth::TokenError>;
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -498,11 +542,13 @@ impl dyn Rng + '_ {
     pub fn hex(&self, n: usize) -> String {
         let mut bytes = vec![0; n];
         self.fill(&mut bytes);
-        bytes.iter().fold(String::with_capacity(2 * n), |mut text, byte| {
-            use fmt::Write as _;
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        bytes
+            .iter()
+            .fold(String::with_capacity(2 * n), |mut text, byte| {
+                use fmt::Write as _;
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
     }
 }
 

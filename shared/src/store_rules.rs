@@ -8,16 +8,17 @@ use std::{
 use serde_json::Value;
 
 use crate::ports::{
-    Attributes, Change, Condition, GET_MANY_KEYS, ITEM_BYTES, Item, Key, PageMark, Query, StoreError, TRANSACTION_BYTES, TRANSACTION_ITEMS, Write,
+    Attributes, Change, Condition, GET_MANY_KEYS, ITEM_BYTES, Item, Key, PageMark, Query,
+    StoreError, TRANSACTION_BYTES, TRANSACTION_ITEMS, Write,
 };
 
-/// The most bytes a part of a key may have (the limit of a DynamoDB sort key).
+/// The most bytes a part of a key may have (the limit of a `DynamoDB` sort key).
 pub const KEY_BYTES: usize = 1024;
 /// The most items one page may have.
 pub const PAGE_ITEMS: usize = 1000;
-/// A page ends early once it holds this many bytes (DynamoDB `Query` answers at most 1 MB).
+/// A page ends early once it holds this many bytes (`DynamoDB` `Query` answers at most 1 MB).
 pub const PAGE_BYTES: usize = 1000 * 1000;
-/// How deeply lists and maps may be nested in an attribute (the limit of DynamoDB).
+/// How deeply lists and maps may be nested in an attribute (the limit of `DynamoDB`).
 pub const NESTING: usize = 32;
 
 /// What a write comes to.
@@ -50,7 +51,10 @@ fn contract(text: impl Into<String>) -> StoreError {
 pub fn check_key(key: &Key) -> Result<(), StoreError> {
     for (name, part) in [("partition", &key.partition), ("sort key", &key.sort)] {
         if part.is_empty() || part.len() > KEY_BYTES {
-            return Err(contract(format!("the {name} of a key has {} bytes; it must have 1 to {KEY_BYTES}", part.len())));
+            return Err(contract(format!(
+                "the {name} of a key has {} bytes; it must have 1 to {KEY_BYTES}",
+                part.len()
+            )));
         }
     }
     Ok(())
@@ -59,7 +63,10 @@ pub fn check_key(key: &Key) -> Result<(), StoreError> {
 /// The keys of one `get_many`: at most [`GET_MANY_KEYS`], none twice.
 pub fn check_keys(keys: &[Key]) -> Result<(), StoreError> {
     if keys.len() > GET_MANY_KEYS {
-        return Err(contract(format!("{} keys asked for at once; at most {GET_MANY_KEYS}", keys.len())));
+        return Err(contract(format!(
+            "{} keys asked for at once; at most {GET_MANY_KEYS}",
+            keys.len()
+        )));
     }
     let mut seen = HashSet::new();
     for key in keys {
@@ -74,15 +81,25 @@ pub fn check_keys(keys: &[Key]) -> Result<(), StoreError> {
 /// A query's limits; answers the sort key its page mark stands for.
 pub fn check_query(query: &Query) -> Result<Option<String>, StoreError> {
     if query.partition.is_empty() || query.partition.len() > KEY_BYTES {
-        return Err(contract(format!("the partition of a query has {} bytes; it must have 1 to {KEY_BYTES}", query.partition.len())));
+        return Err(contract(format!(
+            "the partition of a query has {} bytes; it must have 1 to {KEY_BYTES}",
+            query.partition.len()
+        )));
     }
     if query.limit == 0 || query.limit > PAGE_ITEMS {
-        return Err(contract(format!("a page of {} items; a page has 1 to {PAGE_ITEMS}", query.limit)));
+        return Err(contract(format!(
+            "a page of {} items; a page has 1 to {PAGE_ITEMS}",
+            query.limit
+        )));
     }
-    let Some(PageMark(mark)) = &query.after else { return Ok(None) };
+    let Some(PageMark(mark)) = &query.after else {
+        return Ok(None);
+    };
     match serde_json::from_str::<(String, String)>(mark) {
         Ok((partition, sort)) if partition == query.partition => Ok(Some(sort)),
-        _ => Err(contract("a page mark that does not come from this partition")),
+        _ => Err(contract(
+            "a page mark that does not come from this partition",
+        )),
     }
 }
 
@@ -94,13 +111,19 @@ pub fn mark_after(key: &Key) -> PageMark {
 /// The writes of one transaction, as far as they can be judged without the items.
 pub fn check_writes(writes: &[Write]) -> Result<(), StoreError> {
     if writes.len() > TRANSACTION_ITEMS {
-        return Err(contract(format!("{} writes in one transaction; at most {TRANSACTION_ITEMS}", writes.len())));
+        return Err(contract(format!(
+            "{} writes in one transaction; at most {TRANSACTION_ITEMS}",
+            writes.len()
+        )));
     }
     let mut seen = HashSet::new();
     for write in writes {
         check_write(write)?;
         if !seen.insert(&write.key) {
-            return Err(contract(format!("the item {} is written twice in one transaction", write.key)));
+            return Err(contract(format!(
+                "the item {} is written twice in one transaction",
+                write.key
+            )));
         }
     }
     Ok(())
@@ -111,7 +134,10 @@ pub fn check_write(write: &Write) -> Result<(), StoreError> {
     check_key(&write.key)?;
     for condition in &write.when {
         if let Condition::Equals(name, Value::Null) = condition {
-            return Err(contract(format!("a condition that {name} equals null on {}; null is absent, ask for Missing", write.key)));
+            return Err(contract(format!(
+                "a condition that {name} equals null on {}; null is absent, ask for Missing",
+                write.key
+            )));
         }
     }
     match &write.change {
@@ -119,14 +145,23 @@ pub fn check_write(write: &Write) -> Result<(), StoreError> {
         Change::Update { set, add } => {
             let set_names: BTreeSet<_> = set.keys().collect();
             if let Some(name) = add.keys().find(|name| set_names.contains(name)) {
-                return Err(contract(format!("the attribute {name} of {} is set and added to in one write", write.key)));
+                return Err(contract(format!(
+                    "the attribute {name} of {} is set and added to in one write",
+                    write.key
+                )));
             }
             if add.contains_key("") {
-                return Err(contract(format!("an attribute of {} has no name", write.key)));
+                return Err(contract(format!(
+                    "an attribute of {} has no name",
+                    write.key
+                )));
             }
             check_attributes(&write.key, set)
         }
-        Change::Check if write.when.is_empty() => Err(contract(format!("a check of {} without a condition", write.key))),
+        Change::Check if write.when.is_empty() => Err(contract(format!(
+            "a check of {} without a condition",
+            write.key
+        ))),
         Change::Check | Change::Delete => Ok(()),
     }
 }
@@ -134,7 +169,9 @@ pub fn check_write(write: &Write) -> Result<(), StoreError> {
 /// The sum of the items after a transaction stays within [`TRANSACTION_BYTES`].
 pub fn check_transaction_bytes(bytes: usize) -> Result<(), StoreError> {
     if bytes > TRANSACTION_BYTES {
-        return Err(contract(format!("a transaction over {bytes} bytes; at most {TRANSACTION_BYTES}")));
+        return Err(contract(format!(
+            "a transaction over {bytes} bytes; at most {TRANSACTION_BYTES}"
+        )));
     }
     Ok(())
 }
@@ -142,12 +179,25 @@ pub fn check_transaction_bytes(bytes: usize) -> Result<(), StoreError> {
 /// Judges the conditions against the item as it stands and applies the change.
 pub fn decide(write: Write, current: Option<Item>) -> Result<Outcome, StoreError> {
     let attributes = current.as_ref().map(|item| &item.attributes);
-    if !write.when.iter().all(|condition| holds(condition, attributes)) {
-        return Err(StoreError::ConditionFailed { key: write.key, current: current.map(Box::new) });
+    if !write
+        .when
+        .iter()
+        .all(|condition| holds(condition, attributes))
+    {
+        return Err(StoreError::ConditionFailed {
+            key: write.key,
+            current: current.map(Box::new),
+        });
     }
     let mut after = match write.change {
         Change::Check => return Ok(Outcome::Unchanged(current)),
-        Change::Delete => return Ok(if current.is_some() { Outcome::Remove } else { Outcome::Unchanged(None) }),
+        Change::Delete => {
+            return Ok(if current.is_some() {
+                Outcome::Remove
+            } else {
+                Outcome::Unchanged(None)
+            });
+        }
         Change::Put(attributes) => attributes,
         Change::Update { set, add } => {
             let mut after = current.map(|item| item.attributes).unwrap_or_default();
@@ -157,34 +207,51 @@ pub fn decide(write: Write, current: Option<Item>) -> Result<Outcome, StoreError
                     None => Some(number),
                     Some(value) => value.as_i64().and_then(|value| value.checked_add(number)),
                 };
-                let sum = sum.ok_or_else(|| contract(format!("{name} of {} is no whole number that {number} can be added to", write.key)))?;
+                let sum = sum.ok_or_else(|| {
+                    contract(format!(
+                        "{name} of {} is no whole number that {number} can be added to",
+                        write.key
+                    ))
+                })?;
                 after.insert(name, sum.into());
             }
             after
         }
     };
     after.retain(|_, value| !value.is_null());
-    let item = Item { key: write.key, attributes: after };
+    let item = Item {
+        key: write.key,
+        attributes: after,
+    };
     let bytes = item_bytes(&item);
     if bytes > ITEM_BYTES {
-        return Err(contract(format!("the item {} has {bytes} bytes; at most {ITEM_BYTES}", item.key)));
+        return Err(contract(format!(
+            "the item {} has {bytes} bytes; at most {ITEM_BYTES}",
+            item.key
+        )));
     }
     Ok(Outcome::Store(item))
 }
 
 /// Whether the condition holds on an item with these attributes (`None`: no item).
 pub fn holds(condition: &Condition, attributes: Option<&Attributes>) -> bool {
-    let value = |name: &str| attributes.and_then(|attributes| attributes.get(name)).filter(|value| !value.is_null());
+    let value = |name: &str| {
+        attributes
+            .and_then(|attributes| attributes.get(name))
+            .filter(|value| !value.is_null())
+    };
     match condition {
         Condition::Absent => attributes.is_none(),
         Condition::Exists => attributes.is_some(),
         Condition::Equals(name, wanted) => value(name).is_some_and(|value| same(value, wanted)),
         Condition::Missing(name) => value(name).is_none(),
-        Condition::MissingOrBelow(name, bound) => value(name).is_none_or(|value| below(value, *bound)),
+        Condition::MissingOrBelow(name, bound) => {
+            value(name).is_none_or(|value| below(value, *bound))
+        }
     }
 }
 
-/// The bytes of an item: its key and the JSON text of its attributes. Never less than DynamoDB counts, but for
+/// The bytes of an item: its key and the JSON text of its attributes. Never less than `DynamoDB` counts, but for
 /// a few bytes on tiny items.
 pub fn item_bytes(item: &Item) -> usize {
     item.key.partition.len() + item.key.sort.len() + json_bytes(&item.attributes)
@@ -196,8 +263,14 @@ fn same(a: &Value, b: &Value) -> bool {
             (Some(x), Some(y)) => x == y,
             _ => x == y || x.as_f64().is_some_and(|x| y.as_f64() == Some(x)),
         },
-        (Value::Array(x), Value::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y)),
-        (Value::Object(x), Value::Object(y)) => x.len() == y.len() && x.iter().all(|(name, x)| y.get(name).is_some_and(|y| same(x, y))),
+        (Value::Array(x), Value::Array(y)) => {
+            x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y))
+        }
+        (Value::Object(x), Value::Object(y)) => {
+            x.len() == y.len()
+                && x.iter()
+                    .all(|(name, x)| y.get(name).is_some_and(|y| same(x, y)))
+        }
         _ => a == b,
     }
 }
@@ -208,11 +281,16 @@ fn below(value: &Value, bound: i64) -> bool {
         // A whole number beyond i64 is above any bound. A fraction lies below the bound iff its ceiling does not exceed it;
         // `bound as f64` would round large bounds, so the comparison is made in i128, which holds every i64 exactly.
         None if value.is_u64() => false,
-        None => value.as_f64().is_some_and(|number| ceiling(number) <= i128::from(bound) && !is_whole_at(number, bound)),
+        None => value.as_f64().is_some_and(|number| {
+            ceiling(number) <= i128::from(bound) && !is_whole_at(number, bound)
+        }),
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a float beyond i128 saturates, which keeps the order")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a float beyond i128 saturates, which keeps the order"
+)]
 fn ceiling(number: f64) -> i128 {
     number.ceil() as i128
 }
@@ -227,7 +305,9 @@ fn check_attributes(key: &Key, attributes: &Attributes) -> Result<(), StoreError
             return Err(contract(format!("an attribute of {key} has no name")));
         }
         if nests_deeper(value, NESTING) {
-            return Err(contract(format!("the attribute {name} of {key} is nested deeper than {NESTING} levels")));
+            return Err(contract(format!(
+                "the attribute {name} of {key} is nested deeper than {NESTING} levels"
+            )));
         }
     }
     Ok(())
@@ -235,8 +315,12 @@ fn check_attributes(key: &Key, attributes: &Attributes) -> Result<(), StoreError
 
 fn nests_deeper(value: &Value, levels: usize) -> bool {
     match value {
-        Value::Array(items) => levels == 0 || items.iter().any(|item| nests_deeper(item, levels - 1)),
-        Value::Object(fields) => levels == 0 || fields.values().any(|field| nests_deeper(field, levels - 1)),
+        Value::Array(items) => {
+            levels == 0 || items.iter().any(|item| nests_deeper(item, levels - 1))
+        }
+        Value::Object(fields) => {
+            levels == 0 || fields.values().any(|field| nests_deeper(field, levels - 1))
+        }
         _ => false,
     }
 }
@@ -270,7 +354,10 @@ mod tests {
     fn numbers_are_compared_as_numbers() {
         assert!(same(&json!(1), &json!(1.0)));
         assert!(!same(&json!(1), &json!("1")));
-        assert!(!same(&json!(9_007_199_254_740_993_i64), &json!(9_007_199_254_740_992_i64)));
+        assert!(!same(
+            &json!(9_007_199_254_740_993_i64),
+            &json!(9_007_199_254_740_992_i64)
+        ));
         assert!(same(&json!([1, {"a": 2.0}]), &json!([1.0, {"a": 2}])));
     }
 

@@ -15,8 +15,9 @@ const PROBE_BYTES: usize = 256 * 1024;
 /// Files get the process's default mode; what keeps others out is the directory's 0700.
 pub fn open_archive(directory: &Path) -> Result<Arc<dyn ObjectStore>, OpenError> {
     probe(directory)?;
-    let files = LocalFileSystem::new_with_prefix(directory)
-        .map_err(|error| StoreError::CannotWrite(format!("the archive {}: {error}", directory.display())))?;
+    let files = LocalFileSystem::new_with_prefix(directory).map_err(|error| {
+        StoreError::CannotWrite(format!("the archive {}: {error}", directory.display()))
+    })?;
     // Files and their directories are synchronised: a record may only point at bytes that are there.
     Ok(Arc::new(files.with_fsync(true)))
 }
@@ -33,7 +34,10 @@ fn probe(directory: &Path) -> Result<(), OpenError> {
         .and_then(|mut file| std::io::Write::write_all(&mut file, &vec![0; PROBE_BYTES]));
     let removed = std::fs::remove_file(&path);
     written.and(removed).map_err(|error| {
-        let text = format!("the archive {}: {error}; make it writable for this user and free some space", directory.display());
+        let text = format!(
+            "the archive {}: {error}; make it writable for this user and free some space",
+            directory.display()
+        );
         OpenError::Store(StoreError::CannotWrite(text))
     })
 }

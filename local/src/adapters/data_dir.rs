@@ -27,7 +27,11 @@ impl DataDir {
     /// Specification; a relative `XDG_DATA_HOME` is ignored, as it says). macOS: `~/Library/Application Support/postroom`.
     /// Windows: `%LOCALAPPDATA%\postroom`.
     pub fn default_path(lookup: impl Fn(&str) -> Option<String>) -> Result<PathBuf, OpenError> {
-        let path = |name: &'static str| lookup(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let path = |name: &'static str| {
+            lookup(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
         let home = |name| path(name).ok_or(OpenError::NoHome(name));
         if cfg!(windows) {
             return Ok(home("LOCALAPPDATA")?.join("postroom"));
@@ -46,7 +50,10 @@ impl DataDir {
     pub fn open(root: &Path) -> Result<Self, OpenError> {
         let root = std::path::absolute(root).map_err(OpenError::io("find", root))?;
         if root.exists() && !root.is_dir() {
-            return Err(OpenError::NotADirectory { path: root, reason: "it is a file".into() });
+            return Err(OpenError::NotADirectory {
+                path: root,
+                reason: "it is a file".into(),
+            });
         }
         make(&root)?;
         let data_dir = Self { root };
@@ -74,7 +81,11 @@ impl DataDir {
     /// The files of the vault.
     pub fn secrets(&self) -> super::SealedPaths {
         let file = |name| self.root.join(name);
-        super::SealedPaths { sealed: file("secrets.sealed"), key: file("secrets.key"), lock: file("secrets.lock") }
+        super::SealedPaths {
+            sealed: file("secrets.sealed"),
+            key: file("secrets.key"),
+            lock: file("secrets.lock"),
+        }
     }
 
     /// The directory of the archive.
@@ -100,13 +111,22 @@ impl DataDir {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
-                let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-                return Err(OpenError::Serving { path: self.root.clone(), pid });
+                let pid = file
+                    .read_to_string(&mut text)
+                    .ok()
+                    .and_then(|_| text.trim().parse().ok());
+                return Err(OpenError::Serving {
+                    path: self.root.clone(),
+                    pid,
+                });
             }
             Err(TryLockError::Error(source)) => return Err(OpenError::io("lock", &path)(source)),
         }
         // For the message of whoever comes second; the lock itself is the operating system's.
-        let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(OpenError::io("write", &path))?;
         Ok(ServeLock { _file: file })
     }
@@ -117,18 +137,29 @@ impl DataDir {
         sweep(&locks);
         let name = format!("{INSTANCE_PREFIX}{}-{}", std::process::id(), rng.hex(8));
         // Locked before it gets the name that others look at: nobody ever sees it unlocked while we live.
-        let (hidden, path) = (locks.join(format!("{name}.new")), locks.join(format!("{name}.lock")));
-        let file = private_file::open_or_create(&hidden).map_err(OpenError::io("create", &hidden))?;
+        let (hidden, path) = (
+            locks.join(format!("{name}.new")),
+            locks.join(format!("{name}.lock")),
+        );
+        let file =
+            private_file::open_or_create(&hidden).map_err(OpenError::io("create", &hidden))?;
         file.lock().map_err(OpenError::io("lock", &hidden))?;
         std::fs::rename(&hidden, &path).map_err(OpenError::io("create", &path))?;
-        Ok(Instance { name: name.into(), path, _file: file })
+        Ok(Instance {
+            name: name.into(),
+            path,
+            _file: file,
+        })
     }
 
     /// Says whether an instance of this directory is dead: its lock is free, or gone.
     pub fn obituary(&self) -> Obituary {
         let locks = self.locks();
         Arc::new(move |instance| {
-            let ours = instance.starts_with(INSTANCE_PREFIX) && instance.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            let ours = instance.starts_with(INSTANCE_PREFIX)
+                && instance
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
             if !ours {
                 return false;
             }
@@ -174,19 +205,33 @@ fn make(path: &Path) -> Result<(), OpenError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(OpenError::io("create", path))?;
+    builder
+        .create(path)
+        .map_err(OpenError::io("create", path))?;
     match private_file::bits_for_others(path, 0o022).map_err(OpenError::io("look at", path))? {
         None => Ok(()),
-        Some(mode) => Err(OpenError::TooOpen { path: path.to_owned(), mode: mode & 0o777, wanted: 0o700 }),
+        Some(mode) => Err(OpenError::TooOpen {
+            path: path.to_owned(),
+            mode: mode & 0o777,
+            wanted: 0o700,
+        }),
     }
 }
 
 /// Removes the lock files of dead instances. What cannot be removed is left: it harms nobody.
 fn sweep(locks: &Path) {
-    let Ok(entries) = std::fs::read_dir(locks) else { return };
+    let Ok(entries) = std::fs::read_dir(locks) else {
+        return;
+    };
     for path in entries.flatten().map(|entry| entry.path()) {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let instance = name.starts_with(INSTANCE_PREFIX) && path.extension().is_some_and(|extension| extension == "lock");
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        let instance = name.starts_with(INSTANCE_PREFIX)
+            && path
+                .extension()
+                .is_some_and(|extension| extension == "lock");
         if instance && File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
             let _ = std::fs::remove_file(&path);
         }
@@ -207,8 +252,19 @@ mod tests {
                 _ => None,
             })
         };
-        assert_eq!(path(Some("/data"), Some("/home/a")).unwrap().to_str(), Some("/data/postroom"));
-        assert_eq!(path(Some("relative"), Some("/home/a")).unwrap().to_str(), Some("/home/a/.local/share/postroom"));
-        assert!(path(None, None).unwrap_err().to_string().contains("--data-dir"));
+        assert_eq!(
+            path(Some("/data"), Some("/home/a")).unwrap().to_str(),
+            Some("/data/postroom")
+        );
+        assert_eq!(
+            path(Some("relative"), Some("/home/a")).unwrap().to_str(),
+            Some("/home/a/.local/share/postroom")
+        );
+        assert!(
+            path(None, None)
+                .unwrap_err()
+                .to_string()
+                .contains("--data-dir")
+        );
     }
 }

@@ -26,12 +26,17 @@ pub struct EventLog {
 impl EventLog {
     /// A log in this directory, which exists.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into() }
+        Self {
+            directory: directory.into(),
+        }
     }
 
     /// A reader of this account's events from the first on.
     pub fn tail(&self, account: &str) -> Option<EventTail> {
-        safe(account).then(|| EventTail { path: self.path(account), offset: 0 })
+        safe(account).then(|| EventTail {
+            path: self.path(account),
+            offset: 0,
+        })
     }
 
     /// The accounts that have events, in order.
@@ -39,7 +44,12 @@ impl EventLog {
         let mut accounts = Vec::new();
         for entry in std::fs::read_dir(&self.directory)? {
             let name = entry?.file_name();
-            accounts.extend(name.to_str().and_then(|name| name.strip_suffix(".jsonl")).filter(|account| safe(account)).map(str::to_owned));
+            accounts.extend(
+                name.to_str()
+                    .and_then(|name| name.strip_suffix(".jsonl"))
+                    .filter(|account| safe(account))
+                    .map(str::to_owned),
+            );
         }
         accounts.sort();
         Ok(accounts)
@@ -52,15 +62,24 @@ impl EventLog {
 
 /// Account ids become file names.
 fn safe(account: &str) -> bool {
-    !account.is_empty() && account.len() <= 64 && account.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    !account.is_empty()
+        && account.len() <= 64
+        && account
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
 #[async_trait]
 impl Publisher for EventLog {
     async fn publish(&self, account: &str, events: &[Value]) -> Result<(), PublishError> {
-        let refused = |reason: String| PublishError { delivered: 0, reason };
+        let refused = |reason: String| PublishError {
+            delivered: 0,
+            reason,
+        };
         if !safe(account) {
-            return Err(refused(format!("{account:?} is no account id: 1 to 64 characters of a-z, 0-9 and -")));
+            return Err(refused(format!(
+                "{account:?} is no account id: 1 to 64 characters of a-z, 0-9 and -"
+            )));
         }
         let lines = lines(events).map_err(refused)?;
         if lines.is_empty() {
@@ -71,7 +90,9 @@ impl Publisher for EventLog {
         let appended = tokio::task::spawn_blocking(move || append(&path, &lines)).await;
         match appended {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(refused(format!("{shown}: {error}; nothing of the batch was written, it is sent again"))),
+            Ok(Err(error)) => Err(refused(format!(
+                "{shown}: {error}; nothing of the batch was written, it is sent again"
+            ))),
             Err(error) => Err(refused(format!("{shown}: the thread failed: {error}"))),
         }
     }
@@ -83,7 +104,9 @@ fn lines(events: &[Value]) -> Result<Vec<(u64, String)>, String> {
     for event in events {
         let sequence = sequence(event).ok_or("an event without a sequence number")?;
         if lines.last().is_some_and(|(last, _)| sequence <= *last) {
-            return Err(format!("the event with sequence number {sequence} is out of order"));
+            return Err(format!(
+                "the event with sequence number {sequence} is out of order"
+            ));
         }
         lines.push((sequence, format!("{event}\n")));
     }
@@ -102,19 +125,29 @@ fn append(path: &Path, lines: &[(u64, String)]) -> io::Result<()> {
     file.lock()?;
     let (end, last) = last_event(&mut file)?;
     let length = file.metadata()?.len();
-    let batch: String = lines.iter().filter(|(sequence, _)| last.is_none_or(|last| *sequence > last)).map(|(_, line)| line.as_str()).collect();
+    let batch: String = lines
+        .iter()
+        .filter(|(sequence, _)| last.is_none_or(|last| *sequence > last))
+        .map(|(_, line)| line.as_str())
+        .collect();
     if length > end {
         // What a death in the middle of a batch left; it was never acknowledged.
         file.set_len(end)?;
     }
     file.seek(SeekFrom::Start(end))?;
-    let written = file.write_all(batch.as_bytes()).and_then(|()| file.sync_all());
+    let written = file
+        .write_all(batch.as_bytes())
+        .and_then(|()| file.sync_all());
     if let Err(error) = written {
         // Best effort: should this fail too, the next append drops the torn line and knows what stands.
         let _ = file.set_len(end).and_then(|()| file.sync_all());
         return Err(error);
     }
-    if fresh_file { private_file::sync_parent(path) } else { Ok(()) }
+    if fresh_file {
+        private_file::sync_parent(path)
+    } else {
+        Ok(())
+    }
 }
 
 /// Where the last whole event ends, and its sequence number. Lines after it that are no events (a torn line, or blocks
@@ -134,16 +167,28 @@ fn last_event(file: &mut File) -> io::Result<(u64, Option<u64>)> {
         // A line is whole if its beginning was seen: after a line feed, or at the beginning of the file.
         let mut end = text.len();
         while let Some(line_end) = text[..end].iter().rposition(|byte| *byte == b'\n') {
-            let line_start = text[..line_end].iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
-            let Some(line_start) = line_start.or((start == 0).then_some(0)) else { break };
-            if let Some(sequence) = serde_json::from_slice(&text[line_start..line_end]).ok().as_ref().and_then(sequence) {
+            let line_start = text[..line_end]
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map(|at| at + 1);
+            let Some(line_start) = line_start.or((start == 0).then_some(0)) else {
+                break;
+            };
+            if let Some(sequence) = serde_json::from_slice(&text[line_start..line_end])
+                .ok()
+                .as_ref()
+                .and_then(sequence)
+            {
                 return Ok((start + line_end as u64 + 1, Some(sequence)));
             }
             end = line_start;
         }
     }
     if text.contains(&b'\n') && text.iter().any(|byte| *byte != 0 && *byte != b'\n') {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the file holds lines but no event: restore it, or move it away"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the file holds lines but no event: restore it, or move it away",
+        ));
     }
     Ok((0, None))
 }
@@ -171,10 +216,14 @@ impl EventTail {
         while end.is_none() && (&file).take(TAIL_BYTES as u64).read_to_end(&mut text)? > 0 {
             end = text.iter().rposition(|byte| *byte == b'\n');
         }
-        let Some(end) = end else { return Ok(Vec::new()) };
+        let Some(end) = end else {
+            return Ok(Vec::new());
+        };
         self.offset += end as u64 + 1;
         text.truncate(end);
         let lines = text.split(|byte| *byte == b'\n');
-        Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
+        Ok(lines
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect())
     }
 }

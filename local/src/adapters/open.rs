@@ -6,8 +6,8 @@ use object_store::ObjectStore;
 use shared::ports::{Clock, Ports, Rng, Store};
 
 use super::{
-    DataDir, EventLog, HttpOptions, Instance, KeySource, OpenError, Passphrase, ReqwestHttp, SealedVault, SqliteStore, SystemClock, SystemRng, TimerScheduler,
-    open_archive,
+    DataDir, EventLog, HttpOptions, Instance, KeySource, OpenError, Passphrase, ReqwestHttp,
+    SealedVault, SqliteStore, SystemClock, SystemRng, TimerScheduler, open_archive,
 };
 
 /// What an admin may choose about the adapters.
@@ -45,8 +45,17 @@ pub fn open(data_dir: DataDir, options: &OpenOptions) -> Result<Opened, OpenErro
     let rng: Arc<dyn Rng> = Arc::new(SystemRng);
     let instance = data_dir.register(&*rng)?;
     let archive = open_archive(&data_dir.archive())?;
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data_dir.database(), &data_dir.database_lock())?);
-    let vault = SealedVault::open(data_dir.secrets(), options.key_source, options.passphrase.clone(), clock.clone(), rng.clone())?;
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(
+        &data_dir.database(),
+        &data_dir.database_lock(),
+    )?);
+    let vault = SealedVault::open(
+        data_dir.secrets(),
+        options.key_source,
+        options.passphrase.clone(),
+        clock.clone(),
+        rng.clone(),
+    )?;
     let events = EventLog::new(data_dir.events());
     let timers = TimerScheduler::new(store.clone(), clock.clone());
     let ports = Ports {
@@ -60,5 +69,13 @@ pub fn open(data_dir: DataDir, options: &OpenOptions) -> Result<Opened, OpenErro
         instance: instance.name(),
         dead: data_dir.obituary(),
     };
-    Ok(Opened { ports, archive, vault, events, timers, data_dir, instance })
+    Ok(Opened {
+        ports,
+        archive,
+        vault,
+        events,
+        timers,
+        data_dir,
+        instance,
+    })
 }

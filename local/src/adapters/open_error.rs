@@ -32,7 +32,9 @@ pub enum OpenError {
         wanted: u32,
     },
     /// No default data directory can be worked out.
-    #[error("no place for the data directory: {0} is not set; name one with --data-dir or POSTROOM_DATA_DIR")]
+    #[error(
+        "no place for the data directory: {0} is not set; name one with --data-dir or POSTROOM_DATA_DIR"
+    )]
     NoHome(&'static str),
     /// The data directory is not a usable path.
     #[error("{path} cannot be the data directory: {reason}")]
@@ -51,7 +53,9 @@ pub enum OpenError {
         pid: Option<u32>,
     },
     /// The file was written by a newer Postroom.
-    #[error("{path} was made by a newer Postroom (format {found}, this one knows up to {known}): use that version, nothing was changed")]
+    #[error(
+        "{path} was made by a newer Postroom (format {found}, this one knows up to {known}): use that version, nothing was changed"
+    )]
     Newer {
         /// The file.
         path: PathBuf,
@@ -75,7 +79,9 @@ pub enum OpenError {
     #[error(transparent)]
     Vault(#[from] VaultError),
     /// The file with additional certificate authorities.
-    #[error("the certificate authorities in {path} cannot be used: {reason}; it must hold certificates in PEM (set by POSTROOM_CA_FILE)")]
+    #[error(
+        "the certificate authorities in {path} cannot be used: {reason}; it must hold certificates in PEM (set by POSTROOM_CA_FILE)"
+    )]
     CaFile {
         /// The file.
         path: PathBuf,
@@ -90,14 +96,20 @@ pub enum OpenError {
 impl OpenError {
     /// Names what was tried on what.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io { action, path: path.to_owned(), source }
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
     }
 }
 
 /// Where to fix it, if the system's word tells.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "; make it writable for this user, or name another data directory",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; make it writable for this user, or name another data directory"
+        }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space",
         _ => "",
     }

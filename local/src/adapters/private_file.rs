@@ -16,7 +16,12 @@ pub(super) fn private_options() -> OpenOptions {
 
 /// Opens for reading and writing, making an empty file if there is none.
 pub(super) fn open_or_create(path: &Path) -> io::Result<File> {
-    private_options().read(true).write(true).create(true).truncate(false).open(path)
+    private_options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
 }
 
 /// Replaces the file: whoever reads sees the old content or the new, also after a power cut. Not for two writers at
@@ -25,10 +30,15 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     let temporary = Path::new(&temporary);
-    let written = private_options().write(true).create(true).truncate(true).open(temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
+    let written = private_options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(temporary)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
     if let Err(error) = written.and_then(|()| std::fs::rename(temporary, path)) {
         // Half a file must not stay behind and fill the disk further; the first error is the one to tell.
         let _ = std::fs::remove_file(temporary);

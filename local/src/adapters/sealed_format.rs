@@ -68,17 +68,26 @@ impl SealKey {
 
     /// As 64 hexadecimal digits: for the key file and the keyring.
     pub(super) fn to_hex(&self) -> Zeroizing<String> {
-        Zeroizing::new(self.0.iter().fold(String::with_capacity(64), |mut text, byte| {
-            use std::fmt::Write as _;
-            let _ = write!(text, "{byte:02x}");
-            text
-        }))
+        Zeroizing::new(
+            self.0
+                .iter()
+                .fold(String::with_capacity(64), |mut text, byte| {
+                    use std::fmt::Write as _;
+                    let _ = write!(text, "{byte:02x}");
+                    text
+                }),
+        )
     }
 
     /// A name of the key that tells nothing about it.
     pub(super) fn id(&self) -> String {
-        let digest = Sha256::new().chain_update(b"postroom key id").chain_update(self.0.as_slice()).finalize();
-        digest[..8].iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+        let digest = Sha256::new()
+            .chain_update(b"postroom key id")
+            .chain_update(self.0.as_slice())
+            .finalize();
+        digest[..8]
+            .iter()
+            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 }
 
@@ -94,7 +103,12 @@ pub(super) struct Derivation {
 impl Derivation {
     /// OWASP's minimum memory (19 MiB, which fits our memory goal) with one pass more than it asks for, and a new salt.
     pub(super) fn new(rng: &dyn Rng) -> Self {
-        Self { memory_kib: 19 * 1024, passes: 3, lanes: 1, salt: rng.hex(16) }
+        Self {
+            memory_kib: 19 * 1024,
+            passes: 3,
+            lanes: 1,
+            salt: rng.hex(16),
+        }
     }
 
     /// The key, or why not. The bounds keep a doctored header from eating the machine before it can be recognised.
@@ -102,10 +116,15 @@ impl Derivation {
         if self.memory_kib > 256 * 1024 || self.passes > 20 || self.lanes > 4 {
             return Err("the header asks for an unreasonable key derivation".into());
         }
-        let params = Params::new(self.memory_kib, self.passes, self.lanes, Some(32)).map_err(|error| error.to_string())?;
+        let params = Params::new(self.memory_kib, self.passes, self.lanes, Some(32))
+            .map_err(|error| error.to_string())?;
         let mut bytes = Zeroizing::new([0; 32]);
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(passphrase.expose().as_bytes(), self.salt.as_bytes(), bytes.as_mut())
+            .hash_password_into(
+                passphrase.expose().as_bytes(),
+                self.salt.as_bytes(),
+                bytes.as_mut(),
+            )
             .map_err(|error| error.to_string())?;
         Ok(SealKey(bytes))
     }
@@ -136,48 +155,101 @@ pub(super) enum FormatError {
 }
 
 /// Seals the body under the key.
-pub(super) fn seal(key_source: KeySource, argon2id: Option<Derivation>, key: &SealKey, body: &[u8], rng: &dyn Rng) -> Result<Vec<u8>, FormatError> {
+pub(super) fn seal(
+    key_source: KeySource,
+    argon2id: Option<Derivation>,
+    key: &SealKey,
+    body: &[u8],
+    rng: &dyn Rng,
+) -> Result<Vec<u8>, FormatError> {
     let mut nonce = [0; 24];
     rng.fill(&mut nonce);
-    let nonce_hex = nonce.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    let header = Header { kind: KIND.into(), format: FORMAT, cipher: CIPHER.into(), key_source, key_id: key.id(), argon2id, nonce: nonce_hex };
+    let nonce_hex = nonce
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    let header = Header {
+        kind: KIND.into(),
+        format: FORMAT,
+        cipher: CIPHER.into(),
+        key_source,
+        key_id: key.id(),
+        argon2id,
+        nonce: nonce_hex,
+    };
     let mut file = serde_json::to_vec(&header).map_err(|_| FormatError::NoHeader)?;
     file.push(b'\n');
     let cipher = XChaCha20Poly1305::new(key.0.as_slice().into());
-    let sealed = cipher.encrypt(XNonce::from_slice(&nonce), Payload { msg: body, aad: &file }).map_err(|_| FormatError::NotAuthentic)?;
+    let sealed = cipher
+        .encrypt(
+            XNonce::from_slice(&nonce),
+            Payload {
+                msg: body,
+                aad: &file,
+            },
+        )
+        .map_err(|_| FormatError::NotAuthentic)?;
     file.extend_from_slice(&sealed);
     Ok(file)
 }
 
 /// Reads the header line; answers it and how many bytes it takes.
 pub(super) fn header(file: &[u8]) -> Result<(Header, usize), FormatError> {
-    let end = file.iter().take(4096).position(|byte| *byte == b'\n').ok_or(FormatError::NoHeader)? + 1;
+    let end = file
+        .iter()
+        .take(4096)
+        .position(|byte| *byte == b'\n')
+        .ok_or(FormatError::NoHeader)?
+        + 1;
     // The version is looked at first: a later format may have other fields.
-    let version: serde_json::Value = serde_json::from_slice(&file[..end]).map_err(|_| FormatError::NoHeader)?;
+    let version: serde_json::Value =
+        serde_json::from_slice(&file[..end]).map_err(|_| FormatError::NoHeader)?;
     if version["kind"] != KIND {
         return Err(FormatError::NoHeader);
     }
-    match version["format"].as_u64().and_then(|format| u32::try_from(format).ok()) {
+    match version["format"]
+        .as_u64()
+        .and_then(|format| u32::try_from(format).ok())
+    {
         Some(FORMAT) => {}
         Some(newer) if newer > FORMAT => return Err(FormatError::Newer(newer)),
         _ => return Err(FormatError::NoHeader),
     }
     let header: Header = serde_json::from_value(version).map_err(|_| FormatError::NoHeader)?;
-    if header.cipher == CIPHER { Ok((header, end)) } else { Err(FormatError::NoHeader) }
+    if header.cipher == CIPHER {
+        Ok((header, end))
+    } else {
+        Err(FormatError::NoHeader)
+    }
 }
 
 /// Opens the body with the key. `header` and `end` are from [`header()`] on the same bytes.
-pub(super) fn unseal(file: &[u8], header: &Header, end: usize, key: &SealKey) -> Result<Zeroizing<Vec<u8>>, FormatError> {
+pub(super) fn unseal(
+    file: &[u8],
+    header: &Header,
+    end: usize,
+    key: &SealKey,
+) -> Result<Zeroizing<Vec<u8>>, FormatError> {
     let nonce: Vec<u8> = (0..header.nonce.len() / 2)
-        .map(|at| header.nonce.get(2 * at..2 * at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok()))
+        .map(|at| {
+            header
+                .nonce
+                .get(2 * at..2 * at + 2)
+                .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+        })
         .collect::<Option<_>>()
         .ok_or(FormatError::NoHeader)?;
     if nonce.len() != 24 {
         return Err(FormatError::NoHeader);
     }
     let cipher = XChaCha20Poly1305::new(key.0.as_slice().into());
-    let payload = Payload { msg: &file[end..], aad: &file[..end] };
-    cipher.decrypt(XNonce::from_slice(&nonce), payload).map(Zeroizing::new).map_err(|_| FormatError::NotAuthentic)
+    let payload = Payload {
+        msg: &file[end..],
+        aad: &file[..end],
+    };
+    cipher
+        .decrypt(XNonce::from_slice(&nonce), payload)
+        .map(Zeroizing::new)
+        .map_err(|_| FormatError::NotAuthentic)
 }
 
 #[cfg(test)]
@@ -196,7 +268,8 @@ mod tests {
         for at in 0..file.len() {
             let mut changed = file.clone();
             changed[at] ^= 1;
-            let opened = header(&changed).and_then(|(head, end)| unseal(&changed, &head, end, &key));
+            let opened =
+                header(&changed).and_then(|(head, end)| unseal(&changed, &head, end, &key));
             assert!(opened.is_err(), "byte {at} can be changed");
         }
     }

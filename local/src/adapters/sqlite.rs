@@ -1,4 +1,4 @@
-//! The store over SQLite: one connection that writes, one that reads, immediate transactions, many processes at once.
+//! The store over `SQLite`: one connection that writes, one that reads, immediate transactions, many processes at once.
 
 use std::{
     fs::File,
@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 
 use super::{OpenError, sqlite_open};
 
-/// Records in one SQLite file.
+/// Records in one `SQLite` file.
 pub struct SqliteStore {
     path: Arc<Path>,
     writer: Arc<Mutex<Connection>>,
@@ -51,8 +51,14 @@ impl SqliteStore {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(Failure::Store(error))) => Err(error),
             Ok(Err(Failure::Sqlite(error))) => Err(store_error(&self.path, &error)),
-            Ok(Err(Failure::Json(key, error))) => Err(StoreError::Damaged(format!("{}: the item {key} is no JSON: {error}", self.path.display()))),
-            Err(error) => Err(StoreError::Unavailable(format!("the thread of {} failed: {error}", self.path.display()))),
+            Ok(Err(Failure::Json(key, error))) => Err(StoreError::Damaged(format!(
+                "{}: the item {key} is no JSON: {error}",
+                self.path.display()
+            ))),
+            Err(error) => Err(StoreError::Unavailable(format!(
+                "the thread of {} failed: {error}",
+                self.path.display()
+            ))),
         }
     }
 }
@@ -80,7 +86,8 @@ impl Store for SqliteStore {
     async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
         store_rules::check_key(key)?;
         let key = key.clone();
-        self.run(&self.reader, move |connection| item(connection, &key)).await
+        self.run(&self.reader, move |connection| item(connection, &key))
+            .await
     }
 
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Item>, StoreError> {
@@ -89,7 +96,9 @@ impl Store for SqliteStore {
         self.run(&self.reader, move |connection| {
             // One transaction, so that all items are from one moment.
             let transaction = connection.transaction()?;
-            keys.iter().filter_map(|key| item(&transaction, key).transpose()).collect()
+            keys.iter()
+                .filter_map(|key| item(&transaction, key).transpose())
+                .collect()
         })
         .await
     }
@@ -97,23 +106,35 @@ impl Store for SqliteStore {
     async fn query(&self, query: &Query) -> Result<Page, StoreError> {
         let after = store_rules::check_query(query)?;
         let query = query.clone();
-        self.run(&self.reader, move |connection| page(connection, &query, after)).await
+        self.run(&self.reader, move |connection| {
+            page(connection, &query, after)
+        })
+        .await
     }
 
     async fn update(&self, write: Write) -> Result<Option<Item>, StoreError> {
         store_rules::check_write(&write)?;
-        self.run(&self.writer, move |connection| Ok(apply(connection, vec![write])?.pop().flatten())).await
+        self.run(&self.writer, move |connection| {
+            Ok(apply(connection, vec![write])?.pop().flatten())
+        })
+        .await
     }
 
     async fn transact(&self, writes: Vec<Write>) -> Result<(), StoreError> {
         store_rules::check_writes(&writes)?;
-        self.run(&self.writer, move |connection| apply(connection, writes).map(drop)).await
+        self.run(&self.writer, move |connection| {
+            apply(connection, writes).map(drop)
+        })
+        .await
     }
 }
 
 fn item(connection: &Connection, key: &Key) -> Result<Option<Item>, Failure> {
-    let mut statement = connection.prepare_cached("SELECT attributes FROM items WHERE partition = ?1 AND sort = ?2")?;
-    let text: Option<String> = statement.query_row(params![key.partition, key.sort], |row| row.get(0)).optional()?;
+    let mut statement = connection
+        .prepare_cached("SELECT attributes FROM items WHERE partition = ?1 AND sort = ?2")?;
+    let text: Option<String> = statement
+        .query_row(params![key.partition, key.sort], |row| row.get(0))
+        .optional()?;
     text.map(|text| parse(key.clone(), &text)).transpose()
 }
 
@@ -136,13 +157,16 @@ fn apply(connection: &mut Connection, writes: Vec<Write>) -> Result<Vec<Option<I
             Outcome::Unchanged(_) => {}
             Outcome::Store(item) => {
                 bytes += store_rules::item_bytes(item);
-                let text = serde_json::to_string(&item.attributes).map_err(|error| Failure::Json(key.clone(), error))?;
+                let text = serde_json::to_string(&item.attributes)
+                    .map_err(|error| Failure::Json(key.clone(), error))?;
                 transaction
                     .prepare_cached("INSERT INTO items VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET attributes = excluded.attributes")?
                     .execute(params![key.partition, key.sort, text])?;
             }
             Outcome::Remove => {
-                transaction.prepare_cached("DELETE FROM items WHERE partition = ?1 AND sort = ?2")?.execute(params![key.partition, key.sort])?;
+                transaction
+                    .prepare_cached("DELETE FROM items WHERE partition = ?1 AND sort = ?2")?
+                    .execute(params![key.partition, key.sort])?;
             }
         }
         items.push(outcome.into_item());
@@ -155,17 +179,27 @@ fn apply(connection: &mut Connection, writes: Vec<Write>) -> Result<Vec<Option<I
 fn page(connection: &Connection, query: &Query, after: Option<String>) -> Result<Page, Failure> {
     // The four shapes are spelled out so that each uses the primary key from both ends.
     let (from, after_low, until) = if query.descending {
-        (query.from.clone(), None, [query.until.clone(), after].into_iter().flatten().min())
+        (
+            query.from.clone(),
+            None,
+            [query.until.clone(), after].into_iter().flatten().min(),
+        )
     } else {
         (query.from.clone(), after, query.until.clone())
     };
-    let lower = after_low.as_deref().filter(|after| from.as_deref().is_none_or(|from| *after >= from));
+    let lower = after_low
+        .as_deref()
+        .filter(|after| from.as_deref().is_none_or(|from| *after >= from));
     let exclusive = lower.is_some();
     let lower = lower.or(from.as_deref()).unwrap_or("");
     let sql = format!(
         "SELECT sort, attributes FROM items WHERE partition = ?1 AND sort {} ?2 {} ORDER BY sort {}",
         if exclusive { ">" } else { ">=" },
-        if until.is_some() { "AND sort < ?3" } else { "AND ?3 IS NULL" },
+        if until.is_some() {
+            "AND sort < ?3"
+        } else {
+            "AND ?3 IS NULL"
+        },
         if query.descending { "DESC" } else { "ASC" },
     );
     let mut statement = connection.prepare_cached(&sql)?;
@@ -185,7 +219,7 @@ fn page(connection: &Connection, query: &Query, after: Option<String>) -> Result
     Ok(Page { items, next: None })
 }
 
-/// What an error of SQLite means to the contract.
+/// What an error of `SQLite` means to the contract.
 pub(super) fn store_error(path: &Path, error: &rusqlite::Error) -> StoreError {
     let place = PathBuf::from(path);
     let place = place.display();
@@ -193,17 +227,25 @@ pub(super) fn store_error(path: &Path, error: &rusqlite::Error) -> StoreError {
         return StoreError::Damaged(format!("{place}: {error}"));
     };
     match cause.code {
-        ErrorCode::DiskFull => StoreError::CannotWrite(format!("{place}: the disk is full; free some space, nothing saved is lost")),
+        ErrorCode::DiskFull => StoreError::CannotWrite(format!(
+            "{place}: the disk is full; free some space, nothing saved is lost"
+        )),
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => {
-            StoreError::CannotWrite(format!("{place}: {error}; make the file and its directory writable for this user"))
+            StoreError::CannotWrite(format!(
+                "{place}: {error}; make the file and its directory writable for this user"
+            ))
         }
-        ErrorCode::SystemIoFailure => StoreError::CannotWrite(format!("{place}: {error}; look at the disk and its free space")),
-        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
-            StoreError::Damaged(format!("{place}: {error}; restore it from a backup, or move it away to begin anew (mail stays in the archive)"))
-        }
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
-            StoreError::Unavailable(format!("{place} is busy: another process holds it for too long"))
-        }
+        ErrorCode::SystemIoFailure => StoreError::CannotWrite(format!(
+            "{place}: {error}; look at the disk and its free space"
+        )),
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Damaged(format!(
+            "{place}: {error}; restore it from a backup, or move it away to begin anew (mail stays in the archive)"
+        )),
+        ErrorCode::DatabaseBusy
+        | ErrorCode::DatabaseLocked
+        | ErrorCode::FileLockingProtocolFailed => StoreError::Unavailable(format!(
+            "{place} is busy: another process holds it for too long"
+        )),
         ErrorCode::TooBig => StoreError::Contract(format!("{place}: {error}")),
         _ => StoreError::Unavailable(format!("{place}: {error}")),
     }

@@ -36,7 +36,9 @@ pub(super) fn open(path: &Path, lock: &Path) -> Result<Opened, OpenError> {
     // Alone: set up and check at leisure. Not alone: somebody in there has checked, or does so now, so wait for that.
     let alone = open_lock.try_lock().is_ok();
     if !alone {
-        open_lock.lock_shared().map_err(OpenError::io("lock", lock))?;
+        open_lock
+            .lock_shared()
+            .map_err(OpenError::io("lock", lock))?;
     }
     private_file(path)?;
     let failed = |error| OpenError::Store(store_error(path, &error));
@@ -47,10 +49,16 @@ pub(super) fn open(path: &Path, lock: &Path) -> Result<Opened, OpenError> {
         let small = std::fs::metadata(path).is_ok_and(|meta| meta.len() <= SMALL);
         check(path, &writer, unclean || small)?;
         open_lock.unlock().map_err(OpenError::io("unlock", lock))?;
-        open_lock.lock_shared().map_err(OpenError::io("lock", lock))?;
+        open_lock
+            .lock_shared()
+            .map_err(OpenError::io("lock", lock))?;
     }
     let reader = connect(path, 2_000).map_err(failed)?;
-    Ok(Opened { writer, reader, open_lock })
+    Ok(Opened {
+        writer,
+        reader,
+        open_lock,
+    })
 }
 
 /// A write-ahead log that outlived its process: it was killed, or the machine lost power.
@@ -67,15 +75,21 @@ fn private_file(path: &Path) -> Result<File, OpenError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::StorageFull => {
-            OpenError::Store(StoreError::CannotWrite(format!("{}: {source}; make the directory writable and free some space", path.display())))
-        }
+        std::io::ErrorKind::ReadOnlyFilesystem
+        | std::io::ErrorKind::PermissionDenied
+        | std::io::ErrorKind::StorageFull => OpenError::Store(StoreError::CannotWrite(format!(
+            "{}: {source}; make the directory writable and free some space",
+            path.display()
+        ))),
         _ => OpenError::io("open", path)(source),
     })
 }
 
 fn connect(path: &Path, cache_kib: i64) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
     connection.busy_timeout(BUSY)?;
     // FULL: an acknowledged commit survives a power cut. The two fullfsync settings matter on macOS only.
     for (name, value) in [
@@ -96,22 +110,37 @@ fn connect(path: &Path, cache_kib: i64) -> rusqlite::Result<Connection> {
 
 fn prepare(path: &Path, writer: &mut Connection) -> Result<(), OpenError> {
     let failed = |error| OpenError::Store(store_error(path, &error));
-    let number = |connection: &Connection, name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let number = |connection: &Connection, name: &str| {
+        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+    };
     let found = number(writer, "user_version").map_err(failed)?;
-    let tables: i64 = writer.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
+    let tables: i64 = writer
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(failed)?;
     let fresh = tables == 0 && found == 0;
     if !fresh && number(writer, "application_id").map_err(failed)? != APPLICATION_ID {
-        return Err(OpenError::Foreign { path: path.to_owned(), what: "database" });
+        return Err(OpenError::Foreign {
+            path: path.to_owned(),
+            what: "database",
+        });
     }
     if found > SCHEMA {
-        return Err(OpenError::Newer { path: path.to_owned(), found, known: SCHEMA });
+        return Err(OpenError::Newer {
+            path: path.to_owned(),
+            found,
+            known: SCHEMA,
+        });
     }
-    let mode: String = writer.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(failed)?;
+    let mode: String = writer
+        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+        .map_err(failed)?;
     if mode != "wal" {
         return Err(StoreError::CannotWrite(format!("{}: the file system has no shared memory for a write-ahead log (journal mode {mode}); use a local disk", path.display())).into());
     }
     // Keeps the log from staying as large as its largest moment.
-    writer.pragma_update_and_check(None, "journal_size_limit", 8_000_000_i64, |_| Ok(())).map_err(failed)?;
+    writer
+        .pragma_update_and_check(None, "journal_size_limit", 8_000_000_i64, |_| Ok(()))
+        .map_err(failed)?;
     if found < SCHEMA {
         migrate(writer).map_err(failed)?;
     }
@@ -139,9 +168,14 @@ fn migrate(writer: &mut Connection) -> rusqlite::Result<()> {
 }
 
 fn check(path: &Path, writer: &Connection, full: bool) -> Result<(), OpenError> {
-    let name = if full { "integrity_check" } else { "quick_check" };
-    let verdict: String =
-        writer.pragma_query_value(None, name, |row| row.get(0)).map_err(|error| OpenError::Store(store_error(path, &error)))?;
+    let name = if full {
+        "integrity_check"
+    } else {
+        "quick_check"
+    };
+    let verdict: String = writer
+        .pragma_query_value(None, name, |row| row.get(0))
+        .map_err(|error| OpenError::Store(store_error(path, &error)))?;
     if verdict == "ok" {
         return Ok(());
     }

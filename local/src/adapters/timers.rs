@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use shared::{
     memory::check_schedule,
-    ports::{Attributes, Clock, Item, Key, Query, Schedule, ScheduleError, Scheduler, Store, Write},
+    ports::{
+        Attributes, Clock, Item, Key, Query, Schedule, ScheduleError, Scheduler, Store, Write,
+    },
 };
 use tokio::task::{Id, JoinSet};
 
@@ -51,7 +53,9 @@ impl TimerScheduler {
             match self.list().await {
                 Ok(schedules) => timers.take(&schedules, self.clock.now()),
                 // The schedules as last read go on: a store that is busy for a moment stops no import.
-                Err(error) => tracing::warn!(%error, "the schedules could not be read; going on with those known"),
+                Err(error) => {
+                    tracing::warn!(%error, "the schedules could not be read; going on with those known");
+                }
             }
             let busy: HashSet<&str> = running.values().map(String::as_str).collect();
             for account in timers.due(self.clock.now(), &busy) {
@@ -80,20 +84,35 @@ impl Scheduler for TimerScheduler {
     async fn put(&self, schedule: &Schedule) -> Result<(), ScheduleError> {
         check_schedule(schedule)?;
         let write = Write::put(Key::new(PARTITION, &schedule.account), attributes(schedule));
-        self.store.update(write).await.map(drop).map_err(|error| failed(&schedule.account, &error))
+        self.store
+            .update(write)
+            .await
+            .map(drop)
+            .map_err(|error| failed(&schedule.account, &error))
     }
 
     async fn remove(&self, account: &str) -> Result<(), ScheduleError> {
-        self.store.update(Write::delete(Key::new(PARTITION, account))).await.map(drop).map_err(|error| failed(account, &error))
+        self.store
+            .update(Write::delete(Key::new(PARTITION, account)))
+            .await
+            .map(drop)
+            .map_err(|error| failed(account, &error))
     }
 
     async fn list(&self) -> Result<Vec<Schedule>, ScheduleError> {
         let mut schedules = Vec::new();
         let mut query = Query::all(PARTITION);
         loop {
-            let page = self.store.query(&query).await.map_err(|error| failed("*", &error))?;
+            let page = self
+                .store
+                .query(&query)
+                .await
+                .map_err(|error| failed("*", &error))?;
             for item in page.items {
-                schedules.push(schedule(&item).ok_or_else(|| failed(&item.key.sort, &"its row cannot be read"))?);
+                schedules.push(
+                    schedule(&item)
+                        .ok_or_else(|| failed(&item.key.sort, &"its row cannot be read"))?,
+                );
             }
             query.after = page.next;
             if query.after.is_none() {
@@ -104,7 +123,10 @@ impl Scheduler for TimerScheduler {
 }
 
 fn failed(account: &str, reason: &dyn std::fmt::Display) -> ScheduleError {
-    ScheduleError { account: account.to_owned(), reason: reason.to_string() }
+    ScheduleError {
+        account: account.to_owned(),
+        reason: reason.to_string(),
+    }
 }
 
 fn attributes(schedule: &Schedule) -> Attributes {
@@ -118,9 +140,19 @@ fn attributes(schedule: &Schedule) -> Attributes {
 }
 
 fn schedule(item: &Item) -> Option<Schedule> {
-    let millis = |name: &str| item.attributes.get(name).and_then(Value::as_u64).map(Duration::from_millis);
+    let millis = |name: &str| {
+        item.attributes
+            .get(name)
+            .and_then(Value::as_u64)
+            .map(Duration::from_millis)
+    };
     let every = millis("every_ms").filter(|every| !every.is_zero())?;
-    Some(Schedule { account: item.key.sort.clone(), every, window: millis("window_ms")?, enabled: item.attributes.get("enabled")?.as_bool()? })
+    Some(Schedule {
+        account: item.key.sort.clone(),
+        every,
+        window: millis("window_ms")?,
+        enabled: item.attributes.get("enabled")?.as_bool()?,
+    })
 }
 
 /// When each account fires next.
@@ -159,24 +191,37 @@ impl Timers {
 
     /// How long nothing is due.
     fn until_next(&self, now: Timestamp) -> Duration {
-        let next = self.next.values().map(|(_, time)| *time).filter(|time| *time > now).min();
-        next.and_then(|time| Duration::try_from(time.duration_since(now)).ok()).unwrap_or(LOOK_AGAIN)
+        let next = self
+            .next
+            .values()
+            .map(|(_, time)| *time)
+            .filter(|time| *time > now)
+            .min();
+        next.and_then(|time| Duration::try_from(time.duration_since(now)).ok())
+            .unwrap_or(LOOK_AGAIN)
     }
 }
 
 /// The account's next time after now: a multiple of the interval since 1970 plus its jitter, so that it does not drift
 /// and survives a restart.
 fn following(schedule: &Schedule, now: Timestamp) -> Timestamp {
-    let every = i128::try_from(schedule.every.as_nanos()).unwrap_or(i128::MAX).max(1);
+    let every = i128::try_from(schedule.every.as_nanos())
+        .unwrap_or(i128::MAX)
+        .max(1);
     let jitter = i128::try_from(jitter(schedule).as_nanos()).unwrap_or(0);
-    let slot = (now.as_nanosecond() - jitter).div_euclid(every).saturating_add(1);
-    Timestamp::from_nanosecond(slot.saturating_mul(every).saturating_add(jitter)).unwrap_or(Timestamp::MAX)
+    let slot = (now.as_nanosecond() - jitter)
+        .div_euclid(every)
+        .saturating_add(1);
+    Timestamp::from_nanosecond(slot.saturating_mul(every).saturating_add(jitter))
+        .unwrap_or(Timestamp::MAX)
 }
 
 /// The account's own place in the window: always the same, and evenly spread over many accounts.
 fn jitter(schedule: &Schedule) -> Duration {
     let digest = Sha256::digest(schedule.account.as_bytes());
-    let hash = digest[..8].iter().fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
+    let hash = digest[..8]
+        .iter()
+        .fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
     let window = u64::try_from(schedule.window.as_millis()).unwrap_or(u64::MAX);
     Duration::from_millis(hash.checked_rem(window).unwrap_or(0))
 }

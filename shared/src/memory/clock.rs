@@ -34,7 +34,10 @@ impl Default for ManualClock {
 impl ManualClock {
     /// A clock that stands at this moment.
     pub fn at(now: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(Standing { now, sleepers: Vec::new() })))
+        Self(Arc::new(Mutex::new(Standing {
+            now,
+            sleepers: Vec::new(),
+        })))
     }
 
     /// Moves the clock on and wakes whoever slept no longer than until then.
@@ -42,7 +45,10 @@ impl ManualClock {
         let mut standing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         standing.now = later(standing.now, duration);
         let now = standing.now;
-        let (due, waiting) = standing.sleepers.drain(..).partition(|(end, _)| *end <= now);
+        let (due, waiting) = standing
+            .sleepers
+            .drain(..)
+            .partition(|(end, _)| *end <= now);
         standing.sleepers = waiting;
         drop(standing);
         for (_, sleeper) in due {
@@ -54,9 +60,16 @@ impl ManualClock {
     /// How long until the first sleeper wakes; `None` if nobody sleeps.
     pub fn until_next(&self) -> Option<Duration> {
         let mut standing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        standing.sleepers.retain(|(_, sleeper)| !sleeper.is_closed());
+        standing
+            .sleepers
+            .retain(|(_, sleeper)| !sleeper.is_closed());
         let now = standing.now;
-        standing.sleepers.iter().map(|(end, _)| *end).min().and_then(|end| Duration::try_from(end.duration_since(now)).ok())
+        standing
+            .sleepers
+            .iter()
+            .map(|(end, _)| *end)
+            .min()
+            .and_then(|end| Duration::try_from(end.duration_since(now)).ok())
     }
 }
 
@@ -97,7 +110,10 @@ impl Default for PausedClock {
 impl PausedClock {
     /// A clock that shows this moment now.
     pub fn at(start: Timestamp) -> Self {
-        Self { start, made: Instant::now() }
+        Self {
+            start,
+            made: Instant::now(),
+        }
     }
 }
 

@@ -69,18 +69,29 @@ impl Memory {
             clock: self.clock.clone(),
             rng: Arc::new(self.rng.clone()),
             instance: instance.into(),
-            dead: Arc::new(move |instance| graves.lock().unwrap_or_else(PoisonError::into_inner).contains(instance)),
+            dead: Arc::new(move |instance| {
+                graves
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .contains(instance)
+            }),
         }
     }
 
     /// From now on [`Ports::dead`] says that this instance is dead.
     pub fn bury(&self, instance: &str) {
-        self.graves.lock().unwrap_or_else(PoisonError::into_inner).insert(instance.to_owned());
+        self.graves
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(instance.to_owned());
     }
 
     /// How many faults are still armed over all adapters: a test that ends with some has not tested what it meant to.
     pub fn armed(&self) -> usize {
-        self.store.faults().armed() + self.vault.faults().armed() + self.scheduler.faults().armed() + self.publisher.faults().armed()
+        self.store.faults().armed()
+            + self.vault.faults().armed()
+            + self.scheduler.faults().armed()
+            + self.publisher.faults().armed()
     }
 }
 

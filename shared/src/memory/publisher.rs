@@ -37,7 +37,12 @@ impl MemoryPublisher {
 
     /// What came over the wire for this account, repetitions included.
     pub fn delivered(&self, account: &str) -> Vec<Value> {
-        self.delivered.lock().unwrap_or_else(PoisonError::into_inner).get(account).cloned().unwrap_or_default()
+        self.delivered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(account)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// What a receiver makes of it that heeds the sequence numbers: every event once.
@@ -54,7 +59,12 @@ impl MemoryPublisher {
     }
 
     fn keep(&self, account: &str, events: &[Value]) {
-        self.delivered.lock().unwrap_or_else(PoisonError::into_inner).entry(account.to_owned()).or_default().extend_from_slice(events);
+        self.delivered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(account.to_owned())
+            .or_default()
+            .extend_from_slice(events);
     }
 }
 
@@ -62,7 +72,12 @@ impl MemoryPublisher {
 impl Publisher for MemoryPublisher {
     async fn publish(&self, account: &str, events: &[Value]) -> Result<(), PublishError> {
         check_events(events)?;
-        let failed = |delivered, reason: &str| Err(PublishError { delivered, reason: reason.to_owned() });
+        let failed = |delivered, reason: &str| {
+            Err(PublishError {
+                delivered,
+                reason: reason.to_owned(),
+            })
+        };
         match self.faults.meet(()) {
             None => {
                 self.keep(account, events);
@@ -88,7 +103,12 @@ fn check_events(events: &[Value]) -> Result<(), PublishError> {
     for event in events {
         let sequence = event.get("sequence").and_then(Value::as_u64);
         if sequence <= last {
-            return Err(PublishError { delivered: 0, reason: format!("an event without a sequence number above the one before it ({last:?})") });
+            return Err(PublishError {
+                delivered: 0,
+                reason: format!(
+                    "an event without a sequence number above the one before it ({last:?})"
+                ),
+            });
         }
         last = sequence;
     }

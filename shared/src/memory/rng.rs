@@ -19,7 +19,10 @@ pub struct SeededRng {
 impl SeededRng {
     /// Chance from this seed.
     pub fn new(seed: u64) -> Self {
-        Self { seed, counter: Arc::default() }
+        Self {
+            seed,
+            counter: Arc::default(),
+        }
     }
 }
 
@@ -27,7 +30,10 @@ impl Rng for SeededRng {
     fn fill(&self, buffer: &mut [u8]) {
         for chunk in buffer.chunks_mut(32) {
             let counter = self.counter.fetch_add(1, Ordering::Relaxed);
-            let block = Sha256::new().chain_update(self.seed.to_le_bytes()).chain_update(counter.to_le_bytes()).finalize();
+            let block = Sha256::new()
+                .chain_update(self.seed.to_le_bytes())
+                .chain_update(counter.to_le_bytes())
+                .finalize();
             chunk.copy_from_slice(&block[..chunk.len()]);
         }
     }

@@ -24,7 +24,9 @@ impl MemoryScheduler {
     }
 
     fn meet(&self, account: &str) -> Result<(), ScheduleError> {
-        self.faults.meet(()).map_or(Ok(()), |reason| Err(refusal(account, reason)))
+        self.faults
+            .meet(())
+            .map_or(Ok(()), |reason| Err(refusal(account, reason)))
     }
 }
 
@@ -33,29 +35,48 @@ impl Scheduler for MemoryScheduler {
     async fn put(&self, schedule: &Schedule) -> Result<(), ScheduleError> {
         check_schedule(schedule)?;
         self.meet(&schedule.account)?;
-        self.schedules.lock().unwrap_or_else(PoisonError::into_inner).insert(schedule.account.clone(), schedule.clone());
+        self.schedules
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(schedule.account.clone(), schedule.clone());
         Ok(())
     }
 
     async fn remove(&self, account: &str) -> Result<(), ScheduleError> {
         self.meet(account)?;
-        self.schedules.lock().unwrap_or_else(PoisonError::into_inner).remove(account);
+        self.schedules
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(account);
         Ok(())
     }
 
     async fn list(&self) -> Result<Vec<Schedule>, ScheduleError> {
         self.meet("*")?;
-        Ok(self.schedules.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect())
+        Ok(self
+            .schedules
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect())
     }
 }
 
 /// What every scheduler refuses: an account id that is no safe name (`a-z`, `0-9`, `-`; 1 to 64 characters, so that it
-/// fits the name of an EventBridge schedule), an interval of nothing, a window longer than the interval.
+/// fits the name of an `EventBridge` schedule), an interval of nothing, a window longer than the interval.
 pub fn check_schedule(schedule: &Schedule) -> Result<(), ScheduleError> {
     let account = &schedule.account;
-    let safe = !account.is_empty() && account.len() <= 64 && account.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    let safe = !account.is_empty()
+        && account.len() <= 64
+        && account
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
     if !safe {
-        return Err(refusal(account, "an account id has 1 to 64 characters of a-z, 0-9 and -"));
+        return Err(refusal(
+            account,
+            "an account id has 1 to 64 characters of a-z, 0-9 and -",
+        ));
     }
     if schedule.every.is_zero() {
         return Err(refusal(account, "the interval is zero"));
@@ -67,5 +88,8 @@ pub fn check_schedule(schedule: &Schedule) -> Result<(), ScheduleError> {
 }
 
 fn refusal(account: &str, reason: &str) -> ScheduleError {
-    ScheduleError { account: account.to_owned(), reason: reason.to_owned() }
+    ScheduleError {
+        account: account.to_owned(),
+        reason: reason.to_owned(),
+    }
 }

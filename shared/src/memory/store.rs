@@ -1,4 +1,4 @@
-//! The memory store: as fussy as DynamoDB, and able to answer conflict, acknowledgement lost, unavailable, stale.
+//! The memory store: as fussy as `DynamoDB`, and able to answer conflict, acknowledgement lost, unavailable, stale.
 
 use std::{
     collections::BTreeMap,
@@ -68,7 +68,14 @@ impl MemoryStore {
 
     /// Every item, by key: to compare end states.
     pub fn dump(&self) -> Vec<Item> {
-        self.rows().now.iter().map(|(key, attributes)| Item { key: key.clone(), attributes: attributes.clone() }).collect()
+        self.rows()
+            .now
+            .iter()
+            .map(|(key, attributes)| Item {
+                key: key.clone(),
+                attributes: attributes.clone(),
+            })
+            .collect()
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
@@ -88,8 +95,12 @@ impl MemoryStore {
         let fault = self.faults.meet(call);
         match fault {
             Some(StoreFault::Conflict) => return Err(StoreError::Conflict),
-            Some(StoreFault::Unavailable) => return Err(StoreError::Unavailable("armed fault".into())),
-            Some(StoreFault::CannotWrite) => return Err(StoreError::CannotWrite("armed fault".into())),
+            Some(StoreFault::Unavailable) => {
+                return Err(StoreError::Unavailable("armed fault".into()));
+            }
+            Some(StoreFault::CannotWrite) => {
+                return Err(StoreError::CannotWrite("armed fault".into()));
+            }
             _ => {}
         }
         let mut rows = self.rows();
@@ -111,18 +122,30 @@ impl MemoryStore {
         if fault == Some(StoreFault::AcknowledgementLost) {
             return Err(StoreError::Conflict);
         }
-        Ok(outcomes.into_iter().map(|(_, outcome)| outcome.into_item()).collect())
+        Ok(outcomes
+            .into_iter()
+            .map(|(_, outcome)| outcome.into_item())
+            .collect())
     }
 }
 
 impl Rows {
     fn item(&self, key: &Key) -> Option<Item> {
-        self.now.get(key).map(|attributes| Item { key: key.clone(), attributes: attributes.clone() })
+        self.now.get(key).map(|attributes| Item {
+            key: key.clone(),
+            attributes: attributes.clone(),
+        })
     }
 
     fn stale_item(&self, key: &Key) -> Option<Item> {
-        let attributes = self.before.get(key).map_or_else(|| self.now.get(key), Option::as_ref)?;
-        Some(Item { key: key.clone(), attributes: attributes.clone() })
+        let attributes = self
+            .before
+            .get(key)
+            .map_or_else(|| self.now.get(key), Option::as_ref)?;
+        Some(Item {
+            key: key.clone(),
+            attributes: attributes.clone(),
+        })
     }
 
     fn apply(&mut self, key: &Key, outcome: &Outcome) {
@@ -152,7 +175,11 @@ impl Store for MemoryStore {
         store_rules::check_key(key)?;
         let stale = self.meet_read(StoreCall::Get)? == Some(StoreFault::Stale);
         let rows = self.rows();
-        Ok(if stale { rows.stale_item(key) } else { rows.item(key) })
+        Ok(if stale {
+            rows.stale_item(key)
+        } else {
+            rows.item(key)
+        })
     }
 
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Item>, StoreError> {
@@ -160,16 +187,33 @@ impl Store for MemoryStore {
         let stale = self.meet_read(StoreCall::GetMany)? == Some(StoreFault::Stale);
         let rows = self.rows();
         // The order is free, so callers must not lean on it: it is turned around here.
-        Ok(keys.iter().rev().filter_map(|key| if stale { rows.stale_item(key) } else { rows.item(key) }).collect())
+        Ok(keys
+            .iter()
+            .rev()
+            .filter_map(|key| {
+                if stale {
+                    rows.stale_item(key)
+                } else {
+                    rows.item(key)
+                }
+            })
+            .collect())
     }
 
     async fn query(&self, query: &Query) -> Result<Page, StoreError> {
         let after = store_rules::check_query(query)?;
         match self.meet_read(StoreCall::Query)? {
             Some(StoreFault::EmptyPage) => {
-                let first = if query.descending { query.until.clone().unwrap_or_else(|| "\u{10ffff}".into()) } else { String::new() };
+                let first = if query.descending {
+                    query.until.clone().unwrap_or_else(|| "\u{10ffff}".into())
+                } else {
+                    String::new()
+                };
                 let sort = after.unwrap_or(first);
-                Ok(Page { items: Vec::new(), next: Some(store_rules::mark_after(&Key::new(&query.partition, sort))) })
+                Ok(Page {
+                    items: Vec::new(),
+                    next: Some(store_rules::mark_after(&Key::new(&query.partition, sort))),
+                })
             }
             Some(StoreFault::Stale) => Ok(page(&self.rows().stale(), query, after)),
             _ => Ok(page(&self.rows().now, query, after)),
@@ -187,12 +231,17 @@ impl Store for MemoryStore {
     }
 }
 
-/// One page. Like DynamoDB it carries a mark whenever it stopped at the limit, also when nothing follows.
+/// One page. Like `DynamoDB` it carries a mark whenever it stopped at the limit, also when nothing follows.
 fn page(rows: &BTreeMap<Key, Attributes>, query: &Query, after: Option<String>) -> Page {
     let key = |sort: &str| Key::new(&query.partition, sort);
     let mut lower = Bound::Included(key(query.from.as_deref().unwrap_or("")));
     // The smallest partition above this one is its name with a zero byte.
-    let mut upper = Bound::Excluded(query.until.as_deref().map_or_else(|| Key::new(format!("{}\0", query.partition), ""), key));
+    let mut upper = Bound::Excluded(
+        query
+            .until
+            .as_deref()
+            .map_or_else(|| Key::new(format!("{}\0", query.partition), ""), key),
+    );
     if let Some(after) = after {
         if query.descending {
             upper = Bound::Excluded(key(&after).min(edge(&upper).clone()));
@@ -201,13 +250,23 @@ fn page(rows: &BTreeMap<Key, Attributes>, query: &Query, after: Option<String>) 
         }
     }
     if edge(&lower) >= edge(&upper) {
-        return Page { items: Vec::new(), next: None };
+        return Page {
+            items: Vec::new(),
+            next: None,
+        };
     }
     let range = rows.range((lower, upper));
-    let range: Box<dyn Iterator<Item = _>> = if query.descending { Box::new(range.rev()) } else { Box::new(range) };
+    let range: Box<dyn Iterator<Item = _>> = if query.descending {
+        Box::new(range.rev())
+    } else {
+        Box::new(range)
+    };
     let (mut items, mut bytes, mut next) = (Vec::new(), 0, None);
     for (key, attributes) in range {
-        let item = Item { key: key.clone(), attributes: attributes.clone() };
+        let item = Item {
+            key: key.clone(),
+            attributes: attributes.clone(),
+        };
         bytes += store_rules::item_bytes(&item);
         items.push(item);
         if items.len() == query.limit || bytes >= PAGE_BYTES {
@@ -219,7 +278,10 @@ fn page(rows: &BTreeMap<Key, Attributes>, query: &Query, after: Option<String>) 
 }
 
 fn edge(bound: &Bound<Key>) -> &Key {
-    static NOWHERE: Key = Key { partition: String::new(), sort: String::new() };
+    static NOWHERE: Key = Key {
+        partition: String::new(),
+        sort: String::new(),
+    };
     match bound {
         Bound::Included(key) | Bound::Excluded(key) => key,
         Bound::Unbounded => &NOWHERE,

@@ -33,11 +33,20 @@ pub fn rng(rng: &dyn Rng) {
         assert!(seen.insert(buffer), "the same 100 bytes twice");
     }
     // 2,048 throws per place: more than 8 standard deviations off would be no chance (p < 1e-15).
-    assert!(bits.iter().all(|count| (843..=1205).contains(count)), "a byte that is not filled evenly: {bits:?}");
+    assert!(
+        bits.iter().all(|count| (843..=1205).contains(count)),
+        "a byte that is not filled evenly: {bits:?}"
+    );
     assert_eq!(rng.below(0), 0);
     assert_eq!(rng.below(1), 0);
     let dice: BTreeSet<_> = (0..500).map(|_| rng.below(6)).collect();
     assert_eq!(dice.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
     let hex = rng.hex(16);
-    assert!(hex.len() == 32 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')), "{hex}");
+    assert!(
+        hex.len() == 32
+            && hex
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
+        "{hex}"
+    );
 }

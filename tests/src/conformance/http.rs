@@ -47,16 +47,27 @@ impl Server {
                 tokio::spawn(serve(socket, counter.clone(), together.clone()));
             }
         });
-        Self { address, requests, task }
+        Self {
+            address,
+            requests,
+            task,
+        }
     }
 
     fn request(&self, method: Method, path: &str, body: &'static str) -> Request<Bytes> {
         let uri = format!("http://{}{path}?secret={CANARY}", self.address);
-        let request = Request::builder().method(method).uri(uri).header("authorization", format!("Bearer {CANARY}"));
-        request.header("prefer", "odata.maxpagesize=200").body(Bytes::from_static(body.as_bytes())).expect("a request")
+        let request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header("authorization", format!("Bearer {CANARY}"));
+        request
+            .header("prefer", "odata.maxpagesize=200")
+            .body(Bytes::from_static(body.as_bytes()))
+            .expect("a request")
     }
 
-    fn count(&self) -> usize {
+    /// How many requests have come.
+    pub fn count(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 }
@@ -64,7 +75,9 @@ impl Server {
 async fn serve(mut socket: TcpStream, requests: Arc<AtomicUsize>, together: Arc<Barrier>) {
     let mut text = Vec::new();
     loop {
-        let Some(request) = read_request(&mut socket, &mut text).await else { return };
+        let Some(request) = read_request(&mut socket, &mut text).await else {
+            return;
+        };
         requests.fetch_add(1, Ordering::SeqCst);
         let path = request.split(' ').nth(1).unwrap_or_default();
         let path = path.split('?').next().unwrap_or_default();
@@ -95,9 +108,16 @@ async fn serve(mut socket: TcpStream, requests: Arc<AtomicUsize>, together: Arc<
 /// Head and body of the next request, or nothing at the end of the connection.
 async fn read_request(socket: &mut TcpStream, text: &mut Vec<u8>) -> Option<String> {
     loop {
-        if let Some(head) = text.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4) {
+        if let Some(head) = text
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .map(|at| at + 4)
+        {
             let lines = String::from_utf8_lossy(&text[..head]).to_ascii_lowercase();
-            let length = lines.lines().find_map(|line| line.strip_prefix("content-length: ")).and_then(|number| number.parse().ok());
+            let length = lines
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "))
+                .and_then(|number| number.parse().ok());
             let end = head + length.unwrap_or(0);
             if text.len() >= end {
                 let rest = text.split_off(end);
@@ -121,40 +141,92 @@ pub async fn all(http: &Arc<dyn Http>, hasty: &Arc<dyn Http>) {
     let server = Server::start().await;
     let get = |path: &str| http.call(server.request(Method::GET, path, ""));
 
-    let echo = text(http.call(server.request(Method::PATCH, "/echo", "{\"isRead\":true}")).await.expect("call")).await.expect("text");
+    let echo = text(
+        http.call(server.request(Method::PATCH, "/echo", "{\"isRead\":true}"))
+            .await
+            .expect("call"),
+    )
+    .await
+    .expect("text");
     let head = echo.to_ascii_lowercase();
-    assert!(echo.starts_with(&format!("PATCH /echo?secret={CANARY} HTTP/1.1\r\n")) && echo.ends_with("{\"isRead\":true}"), "{echo}");
-    assert!(head.contains("prefer: odata.maxpagesize=200\r\n") && head.contains("user-agent: postroom/"), "{echo}");
-    assert!(!head.contains("accept-encoding") && !head.contains("cookie") && !head.contains("referer"), "{echo}");
+    assert!(
+        echo.starts_with(&format!("PATCH /echo?secret={CANARY} HTTP/1.1\r\n"))
+            && echo.ends_with("{\"isRead\":true}"),
+        "{echo}"
+    );
+    assert!(
+        head.contains("prefer: odata.maxpagesize=200\r\n")
+            && head.contains("user-agent: postroom/"),
+        "{echo}"
+    );
+    assert!(
+        !head.contains("accept-encoding") && !head.contains("cookie") && !head.contains("referer"),
+        "{echo}"
+    );
 
     let before = server.count();
     let answer = get("/redirect").await.expect("call");
-    assert_eq!((answer.status(), answer.headers()["location"].to_str().expect("text")), (StatusCode::FOUND, "/echo"));
+    assert_eq!(
+        (
+            answer.status(),
+            answer.headers()["location"].to_str().expect("text")
+        ),
+        (StatusCode::FOUND, "/echo")
+    );
     assert_eq!(server.count(), before + 1, "a redirect is not followed");
     let echo = text(get("/echo").await.expect("call")).await.expect("text");
-    assert!(!echo.to_ascii_lowercase().contains("cookie"), "a cookie is kept: {echo}");
+    assert!(
+        !echo.to_ascii_lowercase().contains("cookie"),
+        "a cookie is kept: {echo}"
+    );
 
     let answer = get("/throttled").await.expect("call");
-    assert_eq!((answer.status().as_u16(), answer.headers()["retry-after"].to_str().expect("text")), (429, "7"));
+    assert_eq!(
+        (
+            answer.status().as_u16(),
+            answer.headers()["retry-after"].to_str().expect("text")
+        ),
+        (429, "7")
+    );
     assert_eq!(text(answer).await.expect("text"), "slow");
     let before = server.count();
-    assert_eq!(get("/unavailable").await.expect("call").status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        get("/unavailable").await.expect("call").status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     assert_eq!(server.count(), before + 1, "nothing is tried again");
-    assert_eq!(text(get("/chunked").await.expect("call")).await.expect("text"), "abcde");
+    assert_eq!(
+        text(get("/chunked").await.expect("call"))
+            .await
+            .expect("text"),
+        "abcde"
+    );
     let answer = get("/gzip").await.expect("call");
-    assert_eq!(text(answer).await.expect("text"), "raw", "the bytes are handed on as they come");
+    assert_eq!(
+        text(answer).await.expect("text"),
+        "raw",
+        "the bytes are handed on as they come"
+    );
 
     broken(&server, http).await;
     late(&server, hasty).await;
 
     // Four calls at once: the server answers none before it has all four.
     let calls = futures::future::join_all((0..4).map(|_| get("/together"))).await;
-    assert!(calls.into_iter().all(|answer| answer.is_ok_and(|answer| answer.status() == StatusCode::NO_CONTENT)));
+    assert!(
+        calls
+            .into_iter()
+            .all(|answer| answer.is_ok_and(|answer| answer.status() == StatusCode::NO_CONTENT))
+    );
 }
 
 async fn broken(server: &Server, http: &Arc<dyn Http>) {
     for path in ["/cut", "/cut-chunked"] {
-        let mut body = http.call(server.request(Method::GET, path, "")).await.expect("the head comes").into_body();
+        let mut body = http
+            .call(server.request(Method::GET, path, ""))
+            .await
+            .expect("the head comes")
+            .into_body();
         let mut last = None;
         while let Some(chunk) = body.next().await {
             last = Some(chunk);
@@ -172,9 +244,15 @@ async fn broken(server: &Server, http: &Arc<dyn Http>) {
         }
     }
     // A port nobody listens on: it was just free.
-    let free = TcpListener::bind("127.0.0.1:0").await.expect("bind").local_addr().expect("an address");
+    let free = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("bind")
+        .local_addr()
+        .expect("an address");
     for host in [free.to_string(), "no-such-host.invalid".to_owned()] {
-        let request = Request::get(format!("http://{host}/path?secret={CANARY}")).body(Bytes::new()).expect("a request");
+        let request = Request::get(format!("http://{host}/path?secret={CANARY}"))
+            .body(Bytes::new())
+            .expect("a request");
         match http.call(request).await {
             Err(error @ HttpError::Connect { .. }) => silent(&error),
             Err(error) => panic!("{host} answered {error:?}"),
@@ -189,9 +267,16 @@ async fn late(server: &Server, hasty: &Arc<dyn Http>) {
         Err(error) => panic!("an answer that never comes is {error:?}"),
         Ok(answer) => panic!("an answer that never comes is {}", answer.status()),
     }
-    let mut body = hasty.call(server.request(Method::GET, "/stall", "")).await.expect("the head comes").into_body();
+    let mut body = hasty
+        .call(server.request(Method::GET, "/stall", ""))
+        .await
+        .expect("the head comes")
+        .into_body();
     assert_eq!(body.next().await.expect("a chunk").expect("bytes"), "begin");
-    assert!(matches!(body.next().await, Some(Err(HttpError::Timeout { .. }))), "a body that stops coming");
+    assert!(
+        matches!(body.next().await, Some(Err(HttpError::Timeout { .. }))),
+        "a body that stops coming"
+    );
     assert!(body.next().await.is_none(), "a body ends after its error");
 }
 

@@ -2,7 +2,10 @@
 //!
 //! A suite panics with what it found; it is called from tests only.
 
-#![expect(clippy::expect_used, reason = "a suite fails by panicking, as a test does")]
+#![expect(
+    clippy::expect_used,
+    reason = "a suite fails by panicking, as a test does"
+)]
 
 pub mod archive;
 pub mod clock_rng;
@@ -10,5 +13,7 @@ pub mod http;
 pub mod publisher;
 pub mod scheduler;
 pub mod store;
-pub mod store_pages;
+mod store_limits;
+mod store_pages;
+mod store_parallel;
 pub mod vault;

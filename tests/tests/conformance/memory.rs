@@ -4,8 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use shared::{
-    memory::{ManualClock, Memory, MemoryPublisher, MemoryScheduler, MemoryStore, MemoryVault, PausedClock, PublisherFault, SeededRng, StoreCall, StoreFault, VaultCall, VaultFault},
-    ports::{Clock, Condition, Key, Publisher, Query, Scheduler, SecretName, Stage, Store, StoreError, Vault, VaultError, Write},
+    memory::{
+        ManualClock, Memory, MemoryPublisher, MemoryScheduler, MemoryStore, MemoryVault,
+        PausedClock, PublisherFault, SeededRng, StoreCall, StoreFault, VaultCall, VaultFault,
+    },
+    ports::{
+        Clock, Condition, Key, Publisher, Query, Scheduler, SecretName, Stage, Store, StoreError,
+        Vault, VaultError, Write,
+    },
     secret::Secret,
 };
 use tests::conformance::{clock_rng, publisher, scheduler, store, vault};
@@ -68,7 +74,11 @@ async fn a_standing_clock_moves_only_when_moved() {
     for sleeper in sleepers {
         woken.push(sleeper.await.expect("a sleeper"));
     }
-    assert_eq!(woken, [35, 35, 35], "each sees the clock as it stands when it gets to look");
+    assert_eq!(
+        woken,
+        [35, 35, 35],
+        "each sees the clock as it stands when it gets to look"
+    );
     assert_eq!(clock.until_next(), None);
 }
 
@@ -85,21 +95,40 @@ fn put(value: i64) -> Write {
 }
 
 async fn value(store: &MemoryStore) -> Option<i64> {
-    store.get(&Key::new("p", "s")).await.expect("get").and_then(|item| item.attributes["v"].as_i64())
+    store
+        .get(&Key::new("p", "s"))
+        .await
+        .expect("get")
+        .and_then(|item| item.attributes["v"].as_i64())
 }
 
 #[tokio::test]
 async fn an_armed_conflict_writes_nothing_and_a_lost_acknowledgement_does() {
     let store = MemoryStore::default();
-    store.faults().arm(StoreCall::Transact, StoreFault::Conflict, 1);
-    assert!(matches!(store.transact(vec![put(1)]).await, Err(StoreError::Conflict)));
+    store
+        .faults()
+        .arm(StoreCall::Transact, StoreFault::Conflict, 1);
+    assert!(matches!(
+        store.transact(vec![put(1)]).await,
+        Err(StoreError::Conflict)
+    ));
     assert_eq!(value(&store).await, None);
-    store.faults().arm(StoreCall::Transact, StoreFault::AcknowledgementLost, 1);
-    assert!(matches!(store.transact(vec![put(2)]).await, Err(StoreError::Conflict)));
+    store
+        .faults()
+        .arm(StoreCall::Transact, StoreFault::AcknowledgementLost, 1);
+    assert!(matches!(
+        store.transact(vec![put(2)]).await,
+        Err(StoreError::Conflict)
+    ));
     assert_eq!(value(&store).await, Some(2), "it was applied");
-    store.faults().arm(StoreCall::Update, StoreFault::AcknowledgementLost, 1);
+    store
+        .faults()
+        .arm(StoreCall::Update, StoreFault::AcknowledgementLost, 1);
     let refused = store.update(put(3).when(Condition::Absent)).await;
-    assert!(matches!(refused, Err(StoreError::ConditionFailed { .. })), "a refusal is not lost");
+    assert!(
+        matches!(refused, Err(StoreError::ConditionFailed { .. })),
+        "a refusal is not lost"
+    );
     assert_eq!(store.faults().armed(), 0);
     assert_eq!(value(&store).await, Some(2));
 }
@@ -112,10 +141,29 @@ async fn stale_reads_show_what_stood_before() {
     store.faults().arm(StoreCall::Get, StoreFault::Stale, 1);
     assert_eq!(value(&store).await, Some(1));
     assert_eq!(value(&store).await, Some(2));
-    store.update(Write::delete(Key::new("p", "s"))).await.expect("delete");
+    store
+        .update(Write::delete(Key::new("p", "s")))
+        .await
+        .expect("delete");
     store.faults().arm(StoreCall::Query, StoreFault::Stale, 1);
-    assert_eq!(store.query(&Query::all("p")).await.expect("query").items.len(), 1);
-    assert_eq!(store.query(&Query::all("p")).await.expect("query").items.len(), 0);
+    assert_eq!(
+        store
+            .query(&Query::all("p"))
+            .await
+            .expect("query")
+            .items
+            .len(),
+        1
+    );
+    assert_eq!(
+        store
+            .query(&Query::all("p"))
+            .await
+            .expect("query")
+            .items
+            .len(),
+        0
+    );
 }
 
 #[tokio::test]
@@ -123,8 +171,13 @@ async fn an_empty_page_leads_on() {
     let store = MemoryStore::default();
     store.update(put(1)).await.expect("put");
     for descending in [false, true] {
-        store.faults().arm(StoreCall::Query, StoreFault::EmptyPage, 1);
-        let mut query = Query { descending, ..Query::all("p") };
+        store
+            .faults()
+            .arm(StoreCall::Query, StoreFault::EmptyPage, 1);
+        let mut query = Query {
+            descending,
+            ..Query::all("p")
+        };
         let page = store.query(&query).await.expect("query");
         assert!(page.items.is_empty());
         query.after = Some(page.next.expect("a mark"));
@@ -136,11 +189,22 @@ async fn an_empty_page_leads_on() {
 async fn unavailable_and_a_full_disk() {
     let store = MemoryStore::default();
     store.faults().arm(None, StoreFault::Unavailable, 2);
-    assert!(matches!(store.get(&Key::new("p", "s")).await, Err(StoreError::Unavailable(_))));
-    assert!(matches!(store.update(put(1)).await, Err(StoreError::Unavailable(_))));
-    store.faults().arm_after(StoreCall::Update, StoreFault::CannotWrite, 1, 1);
+    assert!(matches!(
+        store.get(&Key::new("p", "s")).await,
+        Err(StoreError::Unavailable(_))
+    ));
+    assert!(matches!(
+        store.update(put(1)).await,
+        Err(StoreError::Unavailable(_))
+    ));
+    store
+        .faults()
+        .arm_after(StoreCall::Update, StoreFault::CannotWrite, 1, 1);
     store.update(put(1)).await.expect("the first passes");
-    assert!(matches!(store.update(put(2)).await, Err(StoreError::CannotWrite(_))));
+    assert!(matches!(
+        store.update(put(2)).await,
+        Err(StoreError::CannotWrite(_))
+    ));
     assert_eq!(value(&store).await, Some(1));
 }
 
@@ -148,26 +212,77 @@ async fn unavailable_and_a_full_disk() {
 async fn vault_faults() {
     let vault = MemoryVault::new(Arc::new(ManualClock::default()));
     let name = SecretName("grant/x".into());
-    let first = vault.put(&name, &Secret::new("one"), None).await.expect("put");
-    vault.faults().arm(VaultCall::Put, VaultFault::AcknowledgementLost, 1);
-    assert!(matches!(vault.put(&name, &Secret::new("two"), Some(&first)).await, Err(VaultError::Unavailable(_))));
-    assert_eq!(vault.read(&name, Stage::Current).await.expect("read").expect("an entry").value.expose(), "two", "it was applied");
+    let first = vault
+        .put(&name, &Secret::new("one"), None)
+        .await
+        .expect("put");
+    vault
+        .faults()
+        .arm(VaultCall::Put, VaultFault::AcknowledgementLost, 1);
+    assert!(matches!(
+        vault.put(&name, &Secret::new("two"), Some(&first)).await,
+        Err(VaultError::Unavailable(_))
+    ));
+    assert_eq!(
+        vault
+            .read(&name, Stage::Current)
+            .await
+            .expect("read")
+            .expect("an entry")
+            .value
+            .expose(),
+        "two",
+        "it was applied"
+    );
     vault.faults().arm(VaultCall::Read, VaultFault::Stale, 1);
-    assert_eq!(vault.read(&name, Stage::Current).await.expect("read").expect("an entry").value.expose(), "one");
-    vault.faults().arm(VaultCall::Stage, VaultFault::Conflict, 1);
-    assert!(matches!(vault.stage(&name, &Secret::new("three")).await, Err(VaultError::Conflict { .. })));
-    assert!(vault.read(&name, Stage::Pending).await.expect("read").is_none());
+    assert_eq!(
+        vault
+            .read(&name, Stage::Current)
+            .await
+            .expect("read")
+            .expect("an entry")
+            .value
+            .expose(),
+        "one"
+    );
+    vault
+        .faults()
+        .arm(VaultCall::Stage, VaultFault::Conflict, 1);
+    assert!(matches!(
+        vault.stage(&name, &Secret::new("three")).await,
+        Err(VaultError::Conflict { .. })
+    ));
+    assert!(
+        vault
+            .read(&name, Stage::Pending)
+            .await
+            .expect("read")
+            .is_none()
+    );
     vault.faults().arm(None, VaultFault::Denied, 1);
-    assert!(matches!(vault.version(&name).await, Err(VaultError::Denied(_))));
+    assert!(matches!(
+        vault.version(&name).await,
+        Err(VaultError::Denied(_))
+    ));
 }
 
 #[tokio::test]
 async fn publisher_faults() {
     let log = MemoryPublisher::default();
     let batch = publisher::events(1..=4);
-    for (fault, delivered, said) in [(PublisherFault::Refused, 0, 0), (PublisherFault::Partial(2), 2, 2), (PublisherFault::AcknowledgementLost, 6, 0)] {
+    for (fault, delivered, said) in [
+        (PublisherFault::Refused, 0, 0),
+        (PublisherFault::Partial(2), 2, 2),
+        (PublisherFault::AcknowledgementLost, 6, 0),
+    ] {
         log.faults().arm((), fault, 1);
-        assert_eq!(log.publish("a", &batch).await.expect_err("a fault").delivered, said);
+        assert_eq!(
+            log.publish("a", &batch)
+                .await
+                .expect_err("a fault")
+                .delivered,
+            said
+        );
         assert_eq!(log.delivered("a").len(), delivered);
     }
     assert_eq!(log.in_effect("a"), batch, "repetitions are seen through");
@@ -177,12 +292,16 @@ async fn publisher_faults() {
 async fn memory_counts_its_faults_and_its_dead() {
     let memory = Memory::new(1, Arc::new(PausedClock::default()));
     memory.scheduler.faults().arm((), "no", 1);
-    memory.publisher.faults().arm((), PublisherFault::Refused, 1);
+    memory
+        .publisher
+        .faults()
+        .arm((), PublisherFault::Refused, 1);
     assert_eq!(memory.armed(), 2);
     assert!(memory.scheduler.list().await.is_err());
     memory.publisher.faults().clear();
     assert_eq!(memory.armed(), 0);
-    let http: Arc<dyn shared::ports::Http> = Arc::new(local::adapters::ReqwestHttp::new(&Default::default()).expect("a client"));
+    let http: Arc<dyn shared::ports::Http> =
+        Arc::new(local::adapters::ReqwestHttp::new(&Default::default()).expect("a client"));
     let ports = memory.ports("one", http);
     assert!(!(ports.dead)("two"));
     memory.bury("two");

@@ -21,7 +21,13 @@ const TASK: &str = "POSTROOM_TEST_TASK";
 /// Starts this test program once more as a worker; it says `ready` when it has everything open.
 fn worker(data_dir: &DataDir, task: &str) -> (Child, BufReader<ChildStdout>, String) {
     let mut child = Command::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", "processes::work", "--ignored", "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            "processes::work",
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env(DIRECTORY, data_dir.root())
         .env(TASK, task)
         .stdout(Stdio::piped())
@@ -31,7 +37,11 @@ fn worker(data_dir: &DataDir, task: &str) -> (Child, BufReader<ChildStdout>, Str
     let mut line = String::new();
     loop {
         line.clear();
-        assert_ne!(output.read_line(&mut line).expect("a line"), 0, "the worker ended early");
+        assert_ne!(
+            output.read_line(&mut line).expect("a line"),
+            0,
+            "the worker ended early"
+        );
         if let Some((_, instance)) = line.trim().split_once("ready ") {
             let instance = instance.to_owned();
             return (child, output, instance);
@@ -44,33 +54,66 @@ fn reopened(data_dir: &DataDir) -> Opened {
 }
 
 fn one_more() -> Write {
-    let change = Change::Update { set: Attributes::new(), add: BTreeMap::from([("n".to_owned(), 1)]) };
-    Write { key: Key::new("work", "counter"), change, when: Vec::new() }
+    let change = Change::Update {
+        set: Attributes::new(),
+        add: BTreeMap::from([("n".to_owned(), 1)]),
+    };
+    Write {
+        key: Key::new("work", "counter"),
+        change,
+        when: Vec::new(),
+    }
 }
 
 /// Not a test of its own: what a worker does.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "started by the tests of this module"]
-#[expect(clippy::disallowed_methods, reason = "a worker is told what to do by its environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a worker is told what to do by its environment"
+)]
 async fn work() {
-    let (Ok(directory), Ok(task)) = (std::env::var(DIRECTORY), std::env::var(TASK)) else { return };
+    let (Ok(directory), Ok(task)) = (std::env::var(DIRECTORY), std::env::var(TASK)) else {
+        return;
+    };
     let opened = reopened(&DataDir::open(directory.as_ref()).expect("a data directory"));
     let ports = &opened.ports;
     println!("ready {}", ports.instance);
     if task == "forever" {
         for at in 0_u64.. {
             // Two rows in one transaction and an event: whoever comes after must find both or neither, and whole lines.
-            let pair = |name: &str| Write::put(Key::new("pairs", name), [("n".to_owned(), at.into())].into());
-            ports.store.transact(vec![one_more(), pair("left"), pair("right")]).await.expect("transact");
-            ports.publisher.publish("a", &tests::conformance::publisher::events([at + 1])).await.expect("publish");
+            let pair = |name: &str| {
+                Write::put(
+                    Key::new("pairs", name),
+                    [("n".to_owned(), at.into())].into(),
+                )
+            };
+            ports
+                .store
+                .transact(vec![one_more(), pair("left"), pair("right")])
+                .await
+                .expect("transact");
+            ports
+                .publisher
+                .publish("a", &tests::conformance::publisher::events([at + 1]))
+                .await
+                .expect("publish");
             println!("done {at}");
         }
     }
     for at in 0..25 {
         ports.store.update(one_more()).await.expect("update");
         let name = SecretName(format!("grant/{task}-{at}"));
-        let first = ports.vault.put(&name, &Secret::new(format!("{task}-{at}")), None).await.expect("put");
-        ports.vault.put(&name, &Secret::new(format!("{task}-{at}-2")), Some(&first)).await.expect("put again");
+        let first = ports
+            .vault
+            .put(&name, &Secret::new(format!("{task}-{at}")), None)
+            .await
+            .expect("put");
+        ports
+            .vault
+            .put(&name, &Secret::new(format!("{task}-{at}-2")), Some(&first))
+            .await
+            .expect("put again");
     }
 }
 
@@ -79,20 +122,42 @@ async fn eight_processes_at_once_lose_nothing() {
     let (_kept, data_dir) = directory();
     // All start on an empty directory: making database and key is part of the race.
     let children: Vec<_> = std::thread::scope(|scope| {
-        let starting: Vec<_> = (0..8).map(|at| scope.spawn({ let data_dir = &data_dir; move || worker(data_dir, &format!("w{at}")) })).collect();
-        starting.into_iter().map(|child| child.join().expect("a worker")).collect()
+        let starting: Vec<_> = (0..8)
+            .map(|at| {
+                scope.spawn({
+                    let data_dir = &data_dir;
+                    move || worker(data_dir, &format!("w{at}"))
+                })
+            })
+            .collect();
+        starting
+            .into_iter()
+            .map(|child| child.join().expect("a worker"))
+            .collect()
     });
     for (mut child, mut output, _) in children {
         std::io::copy(&mut output, &mut std::io::sink()).expect("the rest of its output");
         assert!(child.wait().expect("its end").success());
     }
     let opened = reopened(&data_dir);
-    let counter = opened.ports.store.get(&Key::new("work", "counter")).await.expect("get").expect("an item");
+    let counter = opened
+        .ports
+        .store
+        .get(&Key::new("work", "counter"))
+        .await
+        .expect("get")
+        .expect("an item");
     assert_eq!(counter.attributes["n"], 8 * 25);
     for worker in 0..8 {
         for at in 0..25 {
             let name = SecretName(format!("grant/w{worker}-{at}"));
-            let entry = opened.ports.vault.read(&name, Stage::Current).await.expect("read").expect("an entry");
+            let entry = opened
+                .ports
+                .vault
+                .read(&name, Stage::Current)
+                .await
+                .expect("read")
+                .expect("an entry");
             assert_eq!(entry.value.expose(), format!("w{worker}-{at}-2"));
         }
     }
@@ -111,25 +176,51 @@ async fn the_killed_leave_everything_whole() {
         for _ in 0..=round {
             line.clear();
             output.read_line(&mut line).expect("a line");
-            done = line.trim().strip_prefix("done ").map(|number| number.parse::<u64>().expect("a number")).or(done);
+            done = line
+                .trim()
+                .strip_prefix("done ")
+                .map(|number| number.parse::<u64>().expect("a number"))
+                .or(done);
         }
         child.kill().expect("kill -9");
         child.wait().expect("its end");
         assert!((here.ports.dead)(&instance), "it is known to be dead");
-        let rows = here.ports.store.get_many(&[Key::new("pairs", "left"), Key::new("pairs", "right")]).await.expect("get_many");
-        let numbers: Vec<_> = rows.iter().map(|item| item.attributes["n"].as_u64()).collect();
-        assert!(numbers.len() == 2 && numbers[0] == numbers[1], "both rows or neither: {numbers:?}");
-        assert!(numbers[0] >= done, "what was acknowledged is there: {numbers:?}, {done:?}");
+        let rows = here
+            .ports
+            .store
+            .get_many(&[Key::new("pairs", "left"), Key::new("pairs", "right")])
+            .await
+            .expect("get_many");
+        let numbers: Vec<_> = rows
+            .iter()
+            .map(|item| item.attributes["n"].as_u64())
+            .collect();
+        assert!(
+            numbers.len() == 2 && numbers[0] == numbers[1],
+            "both rows or neither: {numbers:?}"
+        );
+        assert!(
+            numbers[0] >= done,
+            "what was acknowledged is there: {numbers:?}, {done:?}"
+        );
         let mut tail = here.events.tail("a").expect("a tail");
         let events = tail.poll().expect("poll");
-        let sequences: Vec<_> = events.iter().filter_map(|event| event.get("sequence").and_then(Value::as_u64)).collect();
-        assert!(sequences.iter().copied().eq(1..=sequences.len() as u64), "each event once and in order: {sequences:?}");
+        let sequences: Vec<_> = events
+            .iter()
+            .filter_map(|event| event.get("sequence").and_then(Value::as_u64))
+            .collect();
+        assert!(
+            sequences.iter().copied().eq(1..=sequences.len() as u64),
+            "each event once and in order: {sequences:?}"
+        );
         assert!(done.is_none_or(|done| sequences.len() as u64 > done));
     }
     // Alone again, after unclean ends: the check on opening passes, and the traces of the dead are swept away.
     drop(here);
     let here = reopened(&data_dir);
-    let locks = std::fs::read_dir(data_dir.locks()).expect("the locks").count();
+    let locks = std::fs::read_dir(data_dir.locks())
+        .expect("the locks")
+        .count();
     assert_eq!(locks, 2, "the database's lock and this instance's");
     drop(here);
 }

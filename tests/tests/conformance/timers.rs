@@ -15,15 +15,27 @@ use shared::{
 use tokio::sync::oneshot;
 
 fn schedule(account: &str, every: u64, window: u64) -> Schedule {
-    Schedule { account: account.into(), every: Duration::from_secs(every), window: Duration::from_secs(window), enabled: true }
+    Schedule {
+        account: account.into(),
+        every: Duration::from_secs(every),
+        window: Duration::from_secs(window),
+        enabled: true,
+    }
 }
 
 /// Firings by account; each takes this long.
-fn recorder(clock: Arc<dyn Clock>, takes: Duration) -> (Fire, Arc<Mutex<BTreeMap<String, Vec<Timestamp>>>>) {
+fn recorder(
+    clock: Arc<dyn Clock>,
+    takes: Duration,
+) -> (Fire, Arc<Mutex<BTreeMap<String, Vec<Timestamp>>>>) {
     let fired = Arc::new(Mutex::new(BTreeMap::<String, Vec<Timestamp>>::new()));
     let kept = fired.clone();
     let fire: Fire = Arc::new(move |account| {
-        kept.lock().expect("lock").entry(account).or_default().push(clock.now());
+        kept.lock()
+            .expect("lock")
+            .entry(account)
+            .or_default()
+            .push(clock.now());
         let clock = clock.clone();
         Box::pin(async move { clock.sleep(takes).await })
     });
@@ -35,23 +47,49 @@ async fn each_account_fires_once_an_interval_at_its_own_place_in_the_window() {
     let clock: Arc<dyn Clock> = Arc::new(PausedClock::default());
     let timers = TimerScheduler::new(Arc::new(MemoryStore::default()), clock.clone());
     for at in 0..20 {
-        timers.put(&schedule(&format!("a{at}"), 300, 60)).await.expect("put");
+        timers
+            .put(&schedule(&format!("a{at}"), 300, 60))
+            .await
+            .expect("put");
     }
-    timers.put(&Schedule { enabled: false, ..schedule("off", 300, 0) }).await.expect("put");
+    timers
+        .put(&Schedule {
+            enabled: false,
+            ..schedule("off", 300, 0)
+        })
+        .await
+        .expect("put");
     let (fire, fired) = recorder(clock.clone(), Duration::from_secs(1));
-    timers.run(fire, clock.sleep(Duration::from_secs(3600))).await;
+    timers
+        .run(fire, clock.sleep(Duration::from_secs(3600)))
+        .await;
     let fired = fired.lock().expect("lock").clone();
     assert_eq!(fired.len(), 20, "all but the disabled one");
     let mut places = std::collections::BTreeSet::new();
     for (account, times) in &fired {
-        assert!((12..=14).contains(&times.len()), "{account} fired {} times in an hour", times.len());
+        assert!(
+            (12..=14).contains(&times.len()),
+            "{account} fired {} times in an hour",
+            times.len()
+        );
         let steady = &times[1..];
-        assert!(steady.windows(2).all(|pair| pair[1].duration_since(pair[0]).as_secs() == 300), "{account}: {times:?}");
+        assert!(
+            steady
+                .windows(2)
+                .all(|pair| pair[1].duration_since(pair[0]).as_secs() == 300),
+            "{account}: {times:?}"
+        );
         let place = steady[0].as_second().rem_euclid(300);
-        assert!((0..=60).contains(&place), "{account} fires {place} s after the moment");
+        assert!(
+            (0..=60).contains(&place),
+            "{account} fires {place} s after the moment"
+        );
         places.insert(place);
     }
-    assert!(places.len() > 10, "accounts are spread over the window: {places:?}");
+    assert!(
+        places.len() > 10,
+        "accounts are spread over the window: {places:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -72,15 +110,26 @@ async fn firings_of_one_account_never_overlap_and_hold_no_other() {
                 *all += 1;
                 assert_eq!(*now, 1, "{account} runs twice at once");
             }
-            slept.sleep(Duration::from_secs(if account == "slow" { 25 } else { 1 })).await;
-            seen.lock().expect("lock").get_mut(&account).expect("it runs").0 -= 1;
+            slept
+                .sleep(Duration::from_secs(if account == "slow" { 25 } else { 1 }))
+                .await;
+            seen.lock()
+                .expect("lock")
+                .get_mut(&account)
+                .expect("it runs")
+                .0 -= 1;
         })
     });
-    timers.run(fire, clock.sleep(Duration::from_secs(100))).await;
+    timers
+        .run(fire, clock.sleep(Duration::from_secs(100)))
+        .await;
     let running = running.lock().expect("lock").clone();
     assert!((3..=5).contains(&running["slow"].1), "{running:?}");
     assert!((10..=12).contains(&running["quick"].1), "{running:?}");
-    assert!(running.values().all(|(now, _)| *now == 0), "what ran when it stopped was waited for: {running:?}");
+    assert!(
+        running.values().all(|(now, _)| *now == 0),
+        "what ran when it stopped was waited for: {running:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,17 +143,20 @@ async fn changes_by_others_take_effect_and_a_busy_store_stops_nothing() {
     let serve = {
         let timers = timers.clone();
         tokio::spawn(async move {
-            timers.run(fire, async move {
-                let _ = stopped.await;
-            })
-            .await;
+            timers
+                .run(fire, async move {
+                    let _ = stopped.await;
+                })
+                .await;
         })
     };
     let count = |account: &str| fired.lock().expect("lock").get(account).map_or(0, Vec::len);
     clock.sleep(Duration::from_secs(130)).await;
     let before = count("a");
     assert!(before >= 3, "{before}");
-    store.faults().arm(StoreCall::Query, StoreFault::Unavailable, 1000);
+    store
+        .faults()
+        .arm(StoreCall::Query, StoreFault::Unavailable, 1000);
     clock.sleep(Duration::from_secs(120)).await;
     assert_eq!(count("a"), before + 2, "the schedules as last read go on");
     store.faults().clear();
@@ -163,6 +215,8 @@ async fn a_panic_in_a_run_stops_neither_timers_nor_account() {
             panic!("a defect in a run");
         })
     });
-    timers.run(fire, clock.sleep(Duration::from_secs(200))).await;
+    timers
+        .run(fire, clock.sleep(Duration::from_secs(200)))
+        .await;
     assert!(*fired.lock().expect("lock") >= 4);
 }
