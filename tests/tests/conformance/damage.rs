@@ -3,11 +3,11 @@
 
 use std::{fs, path::Path, process::Command};
 
-use local::adapters::{DataDir, OpenError, OpenOptions, SqliteStore, open, open_archive};
+use local::adapters::{DataDir, OpenError, OpenOptions, Opened, SqliteStore, open, open_archive};
 use object_store::ObjectStoreExt as _;
 use serde_json::json;
 use shared::{
-    ports::{Key, Publisher, SecretName, Stage, Store, StoreError, VaultError, Write},
+    ports::{Key, SecretName, SecretVersion, Stage, Store, StoreError, VaultError, Write},
     secret::Secret,
 };
 use tests::conformance::publisher::events;
@@ -103,7 +103,7 @@ fn newer_and_foreign_databases_are_left_alone() {
         rusqlite::Connection::open(data_dir.database())
             .expect("open")
             .execute_batch(sql)
-            .expect("execute")
+            .expect("execute");
     };
     execute("PRAGMA user_version = 99");
     let error = open_store(&data_dir).err().expect("refused");
@@ -149,6 +149,16 @@ async fn a_full_and_a_read_only_disk() {
 
     let filler = disk.join("filler");
     let _ = fs::write(&filler, vec![0_u8; 64 * 1024 * 1024]);
+    full(&opened, &name, &version).await;
+    fs::remove_file(&filler).expect("remove");
+    space_again(&opened, &name, &version).await;
+    let data_dir = opened.data_dir.clone();
+    drop(opened);
+    read_only(&disk, &data_dir);
+}
+
+/// Every adapter says that the disk is full, and leaves nothing half-written.
+async fn full(opened: &Opened, name: &SecretName, version: &SecretVersion) {
     let mut written = 0;
     let error = loop {
         match opened
@@ -190,7 +200,7 @@ async fn a_full_and_a_read_only_disk() {
     let error = opened
         .ports
         .vault
-        .put(&name, &Secret::new("x".repeat(60_000)), Some(&version))
+        .put(name, &Secret::new("x".repeat(60_000)), Some(version))
         .await
         .expect_err("a full disk");
     assert!(
@@ -201,7 +211,7 @@ async fn a_full_and_a_read_only_disk() {
         opened
             .ports
             .vault
-            .read(&name, Stage::Current)
+            .read(name, Stage::Current)
             .await
             .expect("read")
             .expect("an entry")
@@ -225,9 +235,10 @@ async fn a_full_and_a_read_only_disk() {
         .expect_err("refused")
         .to_string();
     assert!(error.contains("free some space"), "{error}");
+}
 
-    // Space again: all goes on, and what was acknowledged is there.
-    fs::remove_file(&filler).expect("remove");
+/// All goes on, and what was acknowledged is there.
+async fn space_again(opened: &Opened, name: &SecretName, version: &SecretVersion) {
     opened
         .ports
         .store
@@ -243,7 +254,7 @@ async fn a_full_and_a_read_only_disk() {
     opened
         .ports
         .vault
-        .put(&name, &Secret::new("next"), Some(&version))
+        .put(name, &Secret::new("next"), Some(version))
         .await
         .expect("the vault goes on");
     assert_eq!(
@@ -256,10 +267,10 @@ async fn a_full_and_a_read_only_disk() {
         events(1..=5),
         "nothing half-written is left behind"
     );
+}
 
-    // A disk that turns read-only while files are open for writing is the kernel's doing and cannot be staged here.
-    let data_dir = opened.data_dir.clone();
-    drop(opened);
+/// A disk that turns read-only while files are open for writing is the kernel's doing and cannot be staged here.
+fn read_only(disk: &Path, data_dir: &DataDir) {
     assert!(
         run(
             "mount",
@@ -272,7 +283,7 @@ async fn a_full_and_a_read_only_disk() {
         open(data_dir.clone(), &OpenOptions::default())
             .err()
             .expect("refused"),
-        open_store(&data_dir).err().expect("refused"),
+        open_store(data_dir).err().expect("refused"),
         open_archive(&data_dir.archive()).expect_err("refused"),
     ] {
         let text = error.to_string();
@@ -281,7 +292,7 @@ async fn a_full_and_a_read_only_disk() {
             "{text}"
         );
     }
-    let text = refusal(&data_dir, None, None);
+    let text = refusal(data_dir, None, None);
     assert!(
         text.contains("secrets.lock") && text.contains("writable"),
         "{text}"

@@ -258,7 +258,7 @@ async fn a_named_certificate_authority_is_trusted() {
     );
     match get(None).await {
         Err(HttpError::Connect { reason, .. }) => {
-            assert!(reason.contains("certificate"), "{reason}")
+            assert!(reason.contains("certificate"), "{reason}");
         }
         other => panic!(
             "an unknown authority answered {:?}",

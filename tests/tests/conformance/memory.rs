@@ -300,8 +300,10 @@ async fn memory_counts_its_faults_and_its_dead() {
     assert!(memory.scheduler.list().await.is_err());
     memory.publisher.faults().clear();
     assert_eq!(memory.armed(), 0);
-    let http: Arc<dyn shared::ports::Http> =
-        Arc::new(local::adapters::ReqwestHttp::new(&Default::default()).expect("a client"));
+    let http: Arc<dyn shared::ports::Http> = Arc::new(
+        local::adapters::ReqwestHttp::new(&local::adapters::HttpOptions::default())
+            .expect("a client"),
+    );
     let ports = memory.ports("one", http);
     assert!(!(ports.dead)("two"));
     memory.bury("two");
