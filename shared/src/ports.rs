@@ -342,8 +342,7 @@ pub enum VaultError {
 #[async_trait]
 pub trait Vault: Send + Sync {
     /// Reads one version; `None` if there is none.
-    async fn read(&self, name: &SecretName, stage: Stage)
-    -> Result<Option<VaultEntry>, VaultError>;
+    async fn read(&self, name: &SecretName, stage: Stage) -> Result<Option<VaultEntry>, VaultError>;
     /// The version that is current, without reading the value.
     async fn version(&self, name: &SecretName) -> Result<Option<SecretVersion>, VaultError>;
     /// Writes a new current version.
@@ -463,11 +462,7 @@ pub struct TokenInfo {
 #[async_trait]
 pub trait Tokens: Send + Sync {
     /// A token of this credential that meets the need.
-    async fn access_token(
-        &self,
-        credential: &str,
-        need: TokenNeed,
-    ) -> Result<TokenInfo, crate::oauth::TokenError>;
+    async fn access_token(&self, credential: &str, need: TokenNeed) -> Result<TokenInfo, crate::oauth::TokenError>;
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -542,13 +537,11 @@ impl dyn Rng + '_ {
     pub fn hex(&self, n: usize) -> String {
         let mut bytes = vec![0; n];
         self.fill(&mut bytes);
-        bytes
-            .iter()
-            .fold(String::with_capacity(2 * n), |mut text, byte| {
-                use fmt::Write as _;
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
+        bytes.iter().fold(String::with_capacity(2 * n), |mut text, byte| {
+            use fmt::Write as _;
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 }
 

@@ -8,8 +8,8 @@ use std::{
 use serde_json::Value;
 
 use crate::ports::{
-    Attributes, Change, Condition, GET_MANY_KEYS, ITEM_BYTES, Item, Key, PageMark, Query,
-    StoreError, TRANSACTION_BYTES, TRANSACTION_ITEMS, Write,
+    Attributes, Change, Condition, GET_MANY_KEYS, ITEM_BYTES, Item, Key, PageMark, Query, StoreError,
+    TRANSACTION_BYTES, TRANSACTION_ITEMS, Write,
 };
 
 /// The most bytes a part of a key may have (the limit of a `DynamoDB` sort key).
@@ -97,9 +97,7 @@ pub fn check_query(query: &Query) -> Result<Option<String>, StoreError> {
     };
     match serde_json::from_str::<(String, String)>(mark) {
         Ok((partition, sort)) if partition == query.partition => Ok(Some(sort)),
-        _ => Err(contract(
-            "a page mark that does not come from this partition",
-        )),
+        _ => Err(contract("a page mark that does not come from this partition")),
     }
 }
 
@@ -151,17 +149,13 @@ pub fn check_write(write: &Write) -> Result<(), StoreError> {
                 )));
             }
             if add.contains_key("") {
-                return Err(contract(format!(
-                    "an attribute of {} has no name",
-                    write.key
-                )));
+                return Err(contract(format!("an attribute of {} has no name", write.key)));
             }
             check_attributes(&write.key, set)
         }
-        Change::Check if write.when.is_empty() => Err(contract(format!(
-            "a check of {} without a condition",
-            write.key
-        ))),
+        Change::Check if write.when.is_empty() => {
+            Err(contract(format!("a check of {} without a condition", write.key)))
+        }
         Change::Check | Change::Delete => Ok(()),
     }
 }
@@ -179,11 +173,7 @@ pub fn check_transaction_bytes(bytes: usize) -> Result<(), StoreError> {
 /// Judges the conditions against the item as it stands and applies the change.
 pub fn decide(write: Write, current: Option<Item>) -> Result<Outcome, StoreError> {
     let attributes = current.as_ref().map(|item| &item.attributes);
-    if !write
-        .when
-        .iter()
-        .all(|condition| holds(condition, attributes))
-    {
+    if !write.when.iter().all(|condition| holds(condition, attributes)) {
         return Err(StoreError::ConditionFailed {
             key: write.key,
             current: current.map(Box::new),
@@ -245,9 +235,7 @@ pub fn holds(condition: &Condition, attributes: Option<&Attributes>) -> bool {
         Condition::Exists => attributes.is_some(),
         Condition::Equals(name, wanted) => value(name).is_some_and(|value| same(value, wanted)),
         Condition::Missing(name) => value(name).is_none(),
-        Condition::MissingOrBelow(name, bound) => {
-            value(name).is_none_or(|value| below(value, *bound))
-        }
+        Condition::MissingOrBelow(name, bound) => value(name).is_none_or(|value| below(value, *bound)),
     }
 }
 
@@ -263,13 +251,9 @@ fn same(a: &Value, b: &Value) -> bool {
             (Some(x), Some(y)) => x == y,
             _ => x == y || x.as_f64().is_some_and(|x| y.as_f64() == Some(x)),
         },
-        (Value::Array(x), Value::Array(y)) => {
-            x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y))
-        }
+        (Value::Array(x), Value::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y)),
         (Value::Object(x), Value::Object(y)) => {
-            x.len() == y.len()
-                && x.iter()
-                    .all(|(name, x)| y.get(name).is_some_and(|y| same(x, y)))
+            x.len() == y.len() && x.iter().all(|(name, x)| y.get(name).is_some_and(|y| same(x, y)))
         }
         _ => a == b,
     }
@@ -281,9 +265,9 @@ fn below(value: &Value, bound: i64) -> bool {
         // A whole number beyond i64 is above any bound. A fraction lies below the bound iff its ceiling does not exceed it;
         // `bound as f64` would round large bounds, so the comparison is made in i128, which holds every i64 exactly.
         None if value.is_u64() => false,
-        None => value.as_f64().is_some_and(|number| {
-            ceiling(number) <= i128::from(bound) && !is_whole_at(number, bound)
-        }),
+        None => value
+            .as_f64()
+            .is_some_and(|number| ceiling(number) <= i128::from(bound) && !is_whole_at(number, bound)),
     }
 }
 
@@ -315,12 +299,8 @@ fn check_attributes(key: &Key, attributes: &Attributes) -> Result<(), StoreError
 
 fn nests_deeper(value: &Value, levels: usize) -> bool {
     match value {
-        Value::Array(items) => {
-            levels == 0 || items.iter().any(|item| nests_deeper(item, levels - 1))
-        }
-        Value::Object(fields) => {
-            levels == 0 || fields.values().any(|field| nests_deeper(field, levels - 1))
-        }
+        Value::Array(items) => levels == 0 || items.iter().any(|item| nests_deeper(item, levels - 1)),
+        Value::Object(fields) => levels == 0 || fields.values().any(|field| nests_deeper(field, levels - 1)),
         _ => false,
     }
 }

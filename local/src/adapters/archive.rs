@@ -15,9 +15,8 @@ const PROBE_BYTES: usize = 256 * 1024;
 /// Files get the process's default mode; what keeps others out is the directory's 0700.
 pub fn open_archive(directory: &Path) -> Result<Arc<dyn ObjectStore>, OpenError> {
     probe(directory)?;
-    let files = LocalFileSystem::new_with_prefix(directory).map_err(|error| {
-        StoreError::CannotWrite(format!("the archive {}: {error}", directory.display()))
-    })?;
+    let files = LocalFileSystem::new_with_prefix(directory)
+        .map_err(|error| StoreError::CannotWrite(format!("the archive {}: {error}", directory.display())))?;
     // Files and their directories are synchronised: a record may only point at bytes that are there.
     Ok(Arc::new(files.with_fsync(true)))
 }

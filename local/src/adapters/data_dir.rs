@@ -27,11 +27,7 @@ impl DataDir {
     /// Specification; a relative `XDG_DATA_HOME` is ignored, as it says). macOS: `~/Library/Application Support/postroom`.
     /// Windows: `%LOCALAPPDATA%\postroom`.
     pub fn default_path(lookup: impl Fn(&str) -> Option<String>) -> Result<PathBuf, OpenError> {
-        let path = |name: &'static str| {
-            lookup(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
+        let path = |name: &'static str| lookup(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let home = |name| path(name).ok_or(OpenError::NoHome(name));
         if cfg!(windows) {
             return Ok(home("LOCALAPPDATA")?.join("postroom"));
@@ -137,12 +133,8 @@ impl DataDir {
         sweep(&locks);
         let name = format!("{INSTANCE_PREFIX}{}-{}", std::process::id(), rng.hex(8));
         // Locked before it gets the name that others look at: nobody ever sees it unlocked while we live.
-        let (hidden, path) = (
-            locks.join(format!("{name}.new")),
-            locks.join(format!("{name}.lock")),
-        );
-        let file =
-            private_file::open_or_create(&hidden).map_err(OpenError::io("create", &hidden))?;
+        let (hidden, path) = (locks.join(format!("{name}.new")), locks.join(format!("{name}.lock")));
+        let file = private_file::open_or_create(&hidden).map_err(OpenError::io("create", &hidden))?;
         file.lock().map_err(OpenError::io("lock", &hidden))?;
         std::fs::rename(&hidden, &path).map_err(OpenError::io("create", &path))?;
         Ok(Instance {
@@ -205,9 +197,7 @@ fn make(path: &Path) -> Result<(), OpenError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(path)
-        .map_err(OpenError::io("create", path))?;
+    builder.create(path).map_err(OpenError::io("create", path))?;
     match private_file::bits_for_others(path, 0o022).map_err(OpenError::io("look at", path))? {
         None => Ok(()),
         Some(mode) => Err(OpenError::TooOpen {
@@ -224,14 +214,9 @@ fn sweep(locks: &Path) {
         return;
     };
     for path in entries.flatten().map(|entry| entry.path()) {
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
-        let instance = name.starts_with(INSTANCE_PREFIX)
-            && path
-                .extension()
-                .is_some_and(|extension| extension == "lock");
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let instance =
+            name.starts_with(INSTANCE_PREFIX) && path.extension().is_some_and(|extension| extension == "lock");
         if instance && File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
             let _ = std::fs::remove_file(&path);
         }
@@ -260,11 +245,6 @@ mod tests {
             path(Some("relative"), Some("/home/a")).unwrap().to_str(),
             Some("/home/a/.local/share/postroom")
         );
-        assert!(
-            path(None, None)
-                .unwrap_err()
-                .to_string()
-                .contains("--data-dir")
-        );
+        assert!(path(None, None).unwrap_err().to_string().contains("--data-dir"));
     }
 }

@@ -72,10 +72,7 @@ fn safe(account: &str) -> bool {
 #[async_trait]
 impl Publisher for EventLog {
     async fn publish(&self, account: &str, events: &[Value]) -> Result<(), PublishError> {
-        let refused = |reason: String| PublishError {
-            delivered: 0,
-            reason,
-        };
+        let refused = |reason: String| PublishError { delivered: 0, reason };
         if !safe(account) {
             return Err(refused(format!(
                 "{account:?} is no account id: 1 to 64 characters of a-z, 0-9 and -"
@@ -104,9 +101,7 @@ fn lines(events: &[Value]) -> Result<Vec<(u64, String)>, String> {
     for event in events {
         let sequence = sequence(event).ok_or("an event without a sequence number")?;
         if lines.last().is_some_and(|(last, _)| sequence <= *last) {
-            return Err(format!(
-                "the event with sequence number {sequence} is out of order"
-            ));
+            return Err(format!("the event with sequence number {sequence} is out of order"));
         }
         lines.push((sequence, format!("{event}\n")));
     }
@@ -135,9 +130,7 @@ fn append(path: &Path, lines: &[(u64, String)]) -> io::Result<()> {
         file.set_len(end)?;
     }
     file.seek(SeekFrom::Start(end))?;
-    let written = file
-        .write_all(batch.as_bytes())
-        .and_then(|()| file.sync_all());
+    let written = file.write_all(batch.as_bytes()).and_then(|()| file.sync_all());
     if let Err(error) = written {
         // Best effort: should this fail too, the next append drops the torn line and knows what stands.
         let _ = file.set_len(end).and_then(|()| file.sync_all());
@@ -222,8 +215,6 @@ impl EventTail {
         self.offset += end as u64 + 1;
         text.truncate(end);
         let lines = text.split(|byte| *byte == b'\n');
-        Ok(lines
-            .filter_map(|line| serde_json::from_slice(line).ok())
-            .collect())
+        Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
     }
 }

@@ -55,15 +55,11 @@ impl ReqwestHttp {
             .no_proxy();
         if let Some(url) = &options.proxy {
             // The URL may carry a password: the error names the setting, not the text.
-            let proxy = Proxy::all(url).map_err(|_| {
-                OpenError::Tls("the proxy's URL cannot be used (set by HTTPS_PROXY)".into())
-            })?;
-            builder = builder
-                .proxy(proxy.no_proxy(options.no_proxy.as_deref().and_then(NoProxy::from_string)));
+            let proxy = Proxy::all(url)
+                .map_err(|_| OpenError::Tls("the proxy's URL cannot be used (set by HTTPS_PROXY)".into()))?;
+            builder = builder.proxy(proxy.no_proxy(options.no_proxy.as_deref().and_then(NoProxy::from_string)));
         }
-        let client = builder
-            .build()
-            .map_err(|error| OpenError::Tls(reason(error)))?;
+        let client = builder.build().map_err(|error| OpenError::Tls(reason(error)))?;
         Ok(Self {
             client,
             deadlines: Deadlines {
@@ -88,8 +84,7 @@ fn tls(options: &HttpOptions) -> Result<ClientConfig, OpenError> {
     let failed = |error: rustls::Error| OpenError::Tls(error.to_string());
     // The provider is named here, so that no process-wide default can decide otherwise.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier =
-        Verifier::new_with_extra_roots(extra_roots(options)?, provider.clone()).map_err(failed)?;
+    let verifier = Verifier::new_with_extra_roots(extra_roots(options)?, provider.clone()).map_err(failed)?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(failed)?;
@@ -134,8 +129,7 @@ impl Http for ReqwestHttp {
             host: host.clone(),
             reason: reason(error),
         })?;
-        let answer =
-            tokio::time::timeout(self.deadlines.first_byte, self.client.execute(request)).await;
+        let answer = tokio::time::timeout(self.deadlines.first_byte, self.client.execute(request)).await;
         let answer = answer
             .map_err(|_| HttpError::Timeout { host: host.clone() })?
             .map_err(|error| explain(&host, error))?;

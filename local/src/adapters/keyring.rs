@@ -19,15 +19,11 @@ mod entry {
     }
 
     pub(super) fn write(id: &str, text: &str) -> Result<(), String> {
-        entry(id)?
-            .set_password(text)
-            .map_err(|error| error.to_string())
+        entry(id)?.set_password(text).map_err(|error| error.to_string())
     }
 
     pub(super) fn remove(id: &str) -> Result<(), String> {
-        entry(id)?
-            .delete_credential()
-            .map_err(|error| error.to_string())
+        entry(id)?.delete_credential().map_err(|error| error.to_string())
     }
 }
 

@@ -6,8 +6,8 @@ use object_store::ObjectStore;
 use shared::ports::{Clock, Ports, Rng, Store};
 
 use super::{
-    DataDir, EventLog, HttpOptions, Instance, KeySource, OpenError, Passphrase, ReqwestHttp,
-    SealedVault, SqliteStore, SystemClock, SystemRng, TimerScheduler, open_archive,
+    DataDir, EventLog, HttpOptions, Instance, KeySource, OpenError, Passphrase, ReqwestHttp, SealedVault, SqliteStore,
+    SystemClock, SystemRng, TimerScheduler, open_archive,
 };
 
 /// What an admin may choose about the adapters.
@@ -45,10 +45,7 @@ pub fn open(data_dir: DataDir, options: &OpenOptions) -> Result<Opened, OpenErro
     let rng: Arc<dyn Rng> = Arc::new(SystemRng);
     let instance = data_dir.register(&*rng)?;
     let archive = open_archive(&data_dir.archive())?;
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(
-        &data_dir.database(),
-        &data_dir.database_lock(),
-    )?);
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data_dir.database(), &data_dir.database_lock())?);
     let vault = SealedVault::open(
         data_dir.secrets(),
         options.key_source,

@@ -32,9 +32,7 @@ pub enum OpenError {
         wanted: u32,
     },
     /// No default data directory can be worked out.
-    #[error(
-        "no place for the data directory: {0} is not set; name one with --data-dir or POSTROOM_DATA_DIR"
-    )]
+    #[error("no place for the data directory: {0} is not set; name one with --data-dir or POSTROOM_DATA_DIR")]
     NoHome(&'static str),
     /// The data directory is not a usable path.
     #[error("{path} cannot be the data directory: {reason}")]

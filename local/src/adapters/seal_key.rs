@@ -43,16 +43,18 @@ impl Keys {
             KeySource::KeyFile => return self.find_in_file(id),
             KeySource::Keyring => {
                 let text = keyring::read(id).map_err(|reason| {
-                    VaultError::Damaged(format!("{sealed} needs the key {id} from the keyring: {reason}; no new key was made"))
+                    VaultError::Damaged(format!(
+                        "{sealed} needs the key {id} from the keyring: {reason}; no new key was made"
+                    ))
                 })?;
-                SealKey::from_hex(&text).ok_or_else(|| {
-                    VaultError::Damaged(format!("the keyring's entry for key {id} is no key"))
-                })?
+                SealKey::from_hex(&text)
+                    .ok_or_else(|| VaultError::Damaged(format!("the keyring's entry for key {id} is no key")))?
             }
             KeySource::Passphrase => {
-                let derivation = header.argon2id.as_ref().ok_or_else(|| {
-                    VaultError::Damaged(format!("{sealed} does not say how its passphrase is used"))
-                })?;
+                let derivation = header
+                    .argon2id
+                    .as_ref()
+                    .ok_or_else(|| VaultError::Damaged(format!("{sealed} does not say how its passphrase is used")))?;
                 let passphrase = self.ask(&format!("{sealed} is sealed with a passphrase"))?;
                 derivation
                     .key(&passphrase)
@@ -78,8 +80,7 @@ impl Keys {
             .passphrase
             .as_ref()
             .ok_or_else(|| VaultError::Denied(format!("{why}, and none was given")))?;
-        let passphrase =
-            passphrase().map_err(|reason| VaultError::Denied(format!("{why}: {reason}")))?;
+        let passphrase = passphrase().map_err(|reason| VaultError::Denied(format!("{why}: {reason}")))?;
         if passphrase.is_empty() {
             Err(VaultError::Denied(format!("{why}; it must not be empty")))
         } else {
@@ -91,29 +92,23 @@ impl Keys {
         let (sealed, path) = (self.sealed_file.display(), self.key_file.display());
         // A rewrap that died between its two renames has left the right key under the second name.
         // The first is looked at again last: the second may have taken its name in between.
-        let found = [
-            self.key_file.clone(),
-            self.next_key_file(),
-            self.key_file.clone(),
-        ]
-        .iter()
-        .map(|path| read_key(path))
-        .collect::<Result<Vec<_>, _>>()?;
+        let found = [self.key_file.clone(), self.next_key_file(), self.key_file.clone()]
+            .iter()
+            .map(|path| read_key(path))
+            .collect::<Result<Vec<_>, _>>()?;
         if let Some(key) = found.iter().flatten().find(|key| key.id() == id) {
             return Ok(key.clone());
         }
-        Err(VaultError::Damaged(
-            match found.into_iter().flatten().next() {
-                Some(other) => format!(
-                    "{sealed} was sealed with the key {id}, but {path} holds the key {}; restore the right key file",
-                    other.id()
-                ),
-                None => format!(
-                    "{path} is missing, and {sealed} cannot be opened without it (key {id}): restore the key file from a backup. No new key was made. \
+        Err(VaultError::Damaged(match found.into_iter().flatten().next() {
+            Some(other) => format!(
+                "{sealed} was sealed with the key {id}, but {path} holds the key {}; restore the right key file",
+                other.id()
+            ),
+            None => format!(
+                "{path} is missing, and {sealed} cannot be opened without it (key {id}): restore the key file from a backup. No new key was made. \
                  If it is lost for good, move {sealed} away and enter the client secrets again"
-                ),
-            },
-        ))
+            ),
+        }))
     }
 
     /// Makes a key for a sealed file that does not exist yet, or is about to be sealed anew; durable before it is used.
@@ -124,30 +119,20 @@ impl Keys {
                 if !self.sealed_file.exists()
                     && let Some(key) = read_key(&self.key_file)?
                 {
-                    return Ok(NewKey {
-                        key,
-                        argon2id: None,
-                    });
+                    return Ok(NewKey { key, argon2id: None });
                 }
                 let key = SealKey::random(rng);
                 let path = self.next_key_file();
                 let text = Zeroizing::new(format!("{}\n", key.to_hex().as_str()));
-                private_file::replace(&path, text.as_bytes())
-                    .map_err(|error| cannot_write(&path, &error))?;
-                Ok(NewKey {
-                    key,
-                    argon2id: None,
-                })
+                private_file::replace(&path, text.as_bytes()).map_err(|error| cannot_write(&path, &error))?;
+                Ok(NewKey { key, argon2id: None })
             }
             KeySource::Keyring => {
                 let key = SealKey::random(rng);
                 keyring::write(&key.id(), &key.to_hex()).map_err(|reason| {
                     VaultError::Unavailable(format!("the keyring does not take the key: {reason}"))
                 })?;
-                Ok(NewKey {
-                    key,
-                    argon2id: None,
-                })
+                Ok(NewKey { key, argon2id: None })
             }
             KeySource::Passphrase => {
                 let derivation = Derivation::new(rng);
@@ -165,34 +150,20 @@ impl Keys {
     ///
     /// `id` is the key the sealed file names now. A next key file with another id belongs to a rewrap that died before it
     /// sealed anything: it must not take the place of the key that counts.
-    pub(super) fn settle(
-        &self,
-        source: KeySource,
-        id: &str,
-        before: Option<&Header>,
-    ) -> Result<(), VaultError> {
+    pub(super) fn settle(&self, source: KeySource, id: &str, before: Option<&Header>) -> Result<(), VaultError> {
         let next = self.next_key_file();
         if source == KeySource::KeyFile {
             if read_key(&next)?.is_some_and(|key| key.id() == id) {
-                std::fs::rename(&next, &self.key_file)
-                    .map_err(|error| cannot_write(&self.key_file, &error))?;
-                private_file::sync_parent(&self.key_file)
-                    .map_err(|error| cannot_write(&self.key_file, &error))?;
+                std::fs::rename(&next, &self.key_file).map_err(|error| cannot_write(&self.key_file, &error))?;
+                private_file::sync_parent(&self.key_file).map_err(|error| cannot_write(&self.key_file, &error))?;
             }
-        } else if before.is_some_and(|header| header.key_source == KeySource::KeyFile)
-            && self.key_file.exists()
-        {
-            std::fs::remove_file(&self.key_file)
-                .map_err(|error| cannot_write(&self.key_file, &error))?;
+        } else if before.is_some_and(|header| header.key_source == KeySource::KeyFile) && self.key_file.exists() {
+            std::fs::remove_file(&self.key_file).map_err(|error| cannot_write(&self.key_file, &error))?;
         }
         if let Some(header) = before.filter(|header| header.key_source == KeySource::Keyring) {
             // An entry left over in the keyring opens nothing any more; failing to remove it must not fail the rewrap.
             if let Err(reason) = keyring::remove(&header.key_id) {
-                tracing::warn!(
-                    key = header.key_id,
-                    reason,
-                    "the superseded key stays in the keyring"
-                );
+                tracing::warn!(key = header.key_id, reason, "the superseded key stays in the keyring");
             }
         }
         Ok(())

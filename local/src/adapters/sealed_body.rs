@@ -99,9 +99,7 @@ impl Body {
         let conflict = || VaultError::Conflict { name: name.clone() };
         let stages = self.secrets.get_mut(name).ok_or_else(conflict)?;
         stages.expect(name, expected)?;
-        let pending = stages
-            .pending
-            .take_if(|pending| pending.version == version.0);
+        let pending = stages.pending.take_if(|pending| pending.version == version.0);
         stages.previous = stages.current.replace(pending.ok_or_else(conflict)?);
         Ok(())
     }
@@ -113,11 +111,7 @@ impl Body {
 }
 
 impl Stages {
-    fn expect(
-        &self,
-        name: &SecretName,
-        expected: Option<&SecretVersion>,
-    ) -> Result<(), VaultError> {
+    fn expect(&self, name: &SecretName, expected: Option<&SecretVersion>) -> Result<(), VaultError> {
         let current = self.current.as_ref().map(|kept| kept.version.as_str());
         if current == expected.map(|version| version.0.as_str()) {
             Ok(())
@@ -126,12 +120,7 @@ impl Stages {
         }
     }
 
-    fn new_version(
-        &mut self,
-        name: &SecretName,
-        value: &Secret,
-        now: &Now<'_>,
-    ) -> Result<Kept, VaultError> {
+    fn new_version(&mut self, name: &SecretName, value: &Secret, now: &Now<'_>) -> Result<Kept, VaultError> {
         // Either way: a clock that was wrong for a while must not use up the budget of years.
         self.written
             .retain(|written| now.time.duration_since(*written).unsigned_abs() < BUDGET_WINDOW);

@@ -105,11 +105,7 @@ impl SealedVault {
     ///
     /// `passphrase` is the new one, if the source is a passphrase. Afterwards this handle still asks for keys as before:
     /// open a new one.
-    pub fn rewrap(
-        &self,
-        source: KeySource,
-        passphrase: Option<Passphrase>,
-    ) -> Result<(), VaultError> {
+    pub fn rewrap(&self, source: KeySource, passphrase: Option<Passphrase>) -> Result<(), VaultError> {
         self.inner.locked(|inner| {
             let Some((header, body)) = inner.load()? else {
                 return Err(gone(&inner.paths.sealed));
@@ -139,9 +135,8 @@ impl SealedVault {
             let _turn = turn;
             work(&inner)
         });
-        done.await.map_err(|error| {
-            VaultError::Unavailable(format!("the vault's thread failed: {error}"))
-        })?
+        done.await
+            .map_err(|error| VaultError::Unavailable(format!("the vault's thread failed: {error}")))?
     }
 
     /// Reads, changes and writes under the lock.
@@ -173,16 +168,11 @@ fn gone(sealed: &Path) -> VaultError {
 
 impl Inner {
     /// Runs the work while no other process or thread writes.
-    fn locked<T>(
-        &self,
-        work: impl FnOnce(&Self) -> Result<T, VaultError>,
-    ) -> Result<T, VaultError> {
+    fn locked<T>(&self, work: impl FnOnce(&Self) -> Result<T, VaultError>) -> Result<T, VaultError> {
         let path = &self.paths.lock;
-        let file =
-            private_file::open_or_create(path).map_err(|error| cannot_write(path, &error))?;
-        file.lock().map_err(|error| {
-            VaultError::Unavailable(format!("cannot lock {}: {error}", path.display()))
-        })?;
+        let file = private_file::open_or_create(path).map_err(|error| cannot_write(path, &error))?;
+        file.lock()
+            .map_err(|error| VaultError::Unavailable(format!("cannot lock {}: {error}", path.display())))?;
         let answer = work(self);
         drop(file);
         answer
@@ -193,9 +183,7 @@ impl Inner {
         match std::fs::metadata(&self.paths.sealed) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Ok(meta) if meta.len() > FILE_BYTES => {
-                return Err(VaultError::Damaged(format!(
-                    "{path} is too large to be a sealed file"
-                )));
+                return Err(VaultError::Damaged(format!("{path} is too large to be a sealed file")));
             }
             _ => {}
         }
@@ -207,15 +195,15 @@ impl Inner {
     fn explain(&self, error: FormatError) -> VaultError {
         let path = self.paths.sealed.display();
         VaultError::Damaged(match error {
-            FormatError::NoHeader => format!(
-                "{path} is no sealed file, or its beginning is damaged: restore it from a backup"
-            ),
+            FormatError::NoHeader => {
+                format!("{path} is no sealed file, or its beginning is damaged: restore it from a backup")
+            }
             FormatError::Newer(found) => format!(
                 "{path} was sealed by a newer Postroom (format {found}, this one knows up to {FORMAT}): use that version"
             ),
-            FormatError::NotAuthentic => format!(
-                "{path} was changed or damaged after it was sealed: restore it from a backup"
-            ),
+            FormatError::NotAuthentic => {
+                format!("{path} was changed or damaged after it was sealed: restore it from a backup")
+            }
         })
     }
 
@@ -243,10 +231,8 @@ impl Inner {
         };
         let (header, end) = sealed_format::header(&bytes).map_err(|error| self.explain(error))?;
         let key = self.key_of(&header)?;
-        let body = sealed_format::unseal(&bytes, &header, end, &key)
-            .map_err(|error| self.explain(error))?;
-        let body =
-            serde_json::from_slice(&body).map_err(|_| self.explain(FormatError::NotAuthentic))?;
+        let body = sealed_format::unseal(&bytes, &header, end, &key).map_err(|error| self.explain(error))?;
+        let body = serde_json::from_slice(&body).map_err(|_| self.explain(FormatError::NotAuthentic))?;
         Ok(Some((header, body)))
     }
 
@@ -260,19 +246,13 @@ impl Inner {
         let text = serde_json::to_vec(body)
             .map(Zeroizing::new)
             .map_err(|error| VaultError::Unavailable(error.to_string()))?;
-        let bytes = sealed_format::seal(source, argon2id, key, &text, &*self.rng)
-            .map_err(|error| self.explain(error))?;
-        private_file::replace(&self.paths.sealed, &bytes)
-            .map_err(|error| cannot_write(&self.paths.sealed, &error))
+        let bytes =
+            sealed_format::seal(source, argon2id, key, &text, &*self.rng).map_err(|error| self.explain(error))?;
+        private_file::replace(&self.paths.sealed, &bytes).map_err(|error| cannot_write(&self.paths.sealed, &error))
     }
 
     /// The order matters: the new key is durable before the file that needs it, the old one goes only after.
-    fn seal_with_new_key(
-        &self,
-        source: KeySource,
-        before: Option<&Header>,
-        body: &Body,
-    ) -> Result<(), VaultError> {
+    fn seal_with_new_key(&self, source: KeySource, before: Option<&Header>, body: &Body) -> Result<(), VaultError> {
         let new = self.keys.make(source, &*self.rng)?;
         self.save(source, new.argon2id, &new.key, body)?;
         self.keys.settle(source, &new.key.id(), before)?;
@@ -290,11 +270,7 @@ impl Inner {
 
 #[async_trait]
 impl Vault for SealedVault {
-    async fn read(
-        &self,
-        name: &SecretName,
-        stage: Stage,
-    ) -> Result<Option<VaultEntry>, VaultError> {
+    async fn read(&self, name: &SecretName, stage: Stage) -> Result<Option<VaultEntry>, VaultError> {
         check_name(name)?;
         let name = name.clone();
         self.run(move |inner| {
@@ -307,10 +283,7 @@ impl Vault for SealedVault {
     }
 
     async fn version(&self, name: &SecretName) -> Result<Option<SecretVersion>, VaultError> {
-        Ok(self
-            .read(name, Stage::Current)
-            .await?
-            .map(|entry| entry.version))
+        Ok(self.read(name, Stage::Current).await?.map(|entry| entry.version))
     }
 
     async fn put(

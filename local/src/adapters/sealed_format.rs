@@ -68,15 +68,11 @@ impl SealKey {
 
     /// As 64 hexadecimal digits: for the key file and the keyring.
     pub(super) fn to_hex(&self) -> Zeroizing<String> {
-        Zeroizing::new(
-            self.0
-                .iter()
-                .fold(String::with_capacity(64), |mut text, byte| {
-                    use std::fmt::Write as _;
-                    let _ = write!(text, "{byte:02x}");
-                    text
-                }),
-        )
+        Zeroizing::new(self.0.iter().fold(String::with_capacity(64), |mut text, byte| {
+            use std::fmt::Write as _;
+            let _ = write!(text, "{byte:02x}");
+            text
+        }))
     }
 
     /// A name of the key that tells nothing about it.
@@ -116,15 +112,11 @@ impl Derivation {
         if self.memory_kib > 256 * 1024 || self.passes > 20 || self.lanes > 4 {
             return Err("the header asks for an unreasonable key derivation".into());
         }
-        let params = Params::new(self.memory_kib, self.passes, self.lanes, Some(32))
-            .map_err(|error| error.to_string())?;
+        let params =
+            Params::new(self.memory_kib, self.passes, self.lanes, Some(32)).map_err(|error| error.to_string())?;
         let mut bytes = Zeroizing::new([0; 32]);
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(
-                passphrase.expose().as_bytes(),
-                self.salt.as_bytes(),
-                bytes.as_mut(),
-            )
+            .hash_password_into(passphrase.expose().as_bytes(), self.salt.as_bytes(), bytes.as_mut())
             .map_err(|error| error.to_string())?;
         Ok(SealKey(bytes))
     }
@@ -180,13 +172,7 @@ pub(super) fn seal(
     file.push(b'\n');
     let cipher = XChaCha20Poly1305::new(key.0.as_slice().into());
     let sealed = cipher
-        .encrypt(
-            XNonce::from_slice(&nonce),
-            Payload {
-                msg: body,
-                aad: &file,
-            },
-        )
+        .encrypt(XNonce::from_slice(&nonce), Payload { msg: body, aad: &file })
         .map_err(|_| FormatError::NotAuthentic)?;
     file.extend_from_slice(&sealed);
     Ok(file)
@@ -201,15 +187,11 @@ pub(super) fn header(file: &[u8]) -> Result<(Header, usize), FormatError> {
         .ok_or(FormatError::NoHeader)?
         + 1;
     // The version is looked at first: a later format may have other fields.
-    let version: serde_json::Value =
-        serde_json::from_slice(&file[..end]).map_err(|_| FormatError::NoHeader)?;
+    let version: serde_json::Value = serde_json::from_slice(&file[..end]).map_err(|_| FormatError::NoHeader)?;
     if version["kind"] != KIND {
         return Err(FormatError::NoHeader);
     }
-    match version["format"]
-        .as_u64()
-        .and_then(|format| u32::try_from(format).ok())
-    {
+    match version["format"].as_u64().and_then(|format| u32::try_from(format).ok()) {
         Some(FORMAT) => {}
         Some(newer) if newer > FORMAT => return Err(FormatError::Newer(newer)),
         _ => return Err(FormatError::NoHeader),
@@ -268,8 +250,7 @@ mod tests {
         for at in 0..file.len() {
             let mut changed = file.clone();
             changed[at] ^= 1;
-            let opened =
-                header(&changed).and_then(|(head, end)| unseal(&changed, &head, end, &key));
+            let opened = header(&changed).and_then(|(head, end)| unseal(&changed, &head, end, &key));
             assert!(opened.is_err(), "byte {at} can be changed");
         }
     }

@@ -86,8 +86,7 @@ impl Store for SqliteStore {
     async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
         store_rules::check_key(key)?;
         let key = key.clone();
-        self.run(&self.reader, move |connection| item(connection, &key))
-            .await
+        self.run(&self.reader, move |connection| item(connection, &key)).await
     }
 
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Item>, StoreError> {
@@ -106,10 +105,8 @@ impl Store for SqliteStore {
     async fn query(&self, query: &Query) -> Result<Page, StoreError> {
         let after = store_rules::check_query(query)?;
         let query = query.clone();
-        self.run(&self.reader, move |connection| {
-            page(connection, &query, after)
-        })
-        .await
+        self.run(&self.reader, move |connection| page(connection, &query, after))
+            .await
     }
 
     async fn update(&self, write: Write) -> Result<Option<Item>, StoreError> {
@@ -122,16 +119,13 @@ impl Store for SqliteStore {
 
     async fn transact(&self, writes: Vec<Write>) -> Result<(), StoreError> {
         store_rules::check_writes(&writes)?;
-        self.run(&self.writer, move |connection| {
-            apply(connection, writes).map(drop)
-        })
-        .await
+        self.run(&self.writer, move |connection| apply(connection, writes).map(drop))
+            .await
     }
 }
 
 fn item(connection: &Connection, key: &Key) -> Result<Option<Item>, Failure> {
-    let mut statement = connection
-        .prepare_cached("SELECT attributes FROM items WHERE partition = ?1 AND sort = ?2")?;
+    let mut statement = connection.prepare_cached("SELECT attributes FROM items WHERE partition = ?1 AND sort = ?2")?;
     let text: Option<String> = statement
         .query_row(params![key.partition, key.sort], |row| row.get(0))
         .optional()?;
@@ -157,8 +151,8 @@ fn apply(connection: &mut Connection, writes: Vec<Write>) -> Result<Vec<Option<I
             Outcome::Unchanged(_) => {}
             Outcome::Store(item) => {
                 bytes += store_rules::item_bytes(item);
-                let text = serde_json::to_string(&item.attributes)
-                    .map_err(|error| Failure::Json(key.clone(), error))?;
+                let text =
+                    serde_json::to_string(&item.attributes).map_err(|error| Failure::Json(key.clone(), error))?;
                 transaction
                     .prepare_cached("INSERT INTO items VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET attributes = excluded.attributes")?
                     .execute(params![key.partition, key.sort, text])?;
@@ -230,22 +224,18 @@ pub(super) fn store_error(path: &Path, error: &rusqlite::Error) -> StoreError {
         ErrorCode::DiskFull => StoreError::CannotWrite(format!(
             "{place}: the disk is full; free some space, nothing saved is lost"
         )),
-        ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => {
-            StoreError::CannotWrite(format!(
-                "{place}: {error}; make the file and its directory writable for this user"
-            ))
-        }
-        ErrorCode::SystemIoFailure => StoreError::CannotWrite(format!(
-            "{place}: {error}; look at the disk and its free space"
+        ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => StoreError::CannotWrite(format!(
+            "{place}: {error}; make the file and its directory writable for this user"
         )),
+        ErrorCode::SystemIoFailure => {
+            StoreError::CannotWrite(format!("{place}: {error}; look at the disk and its free space"))
+        }
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Damaged(format!(
             "{place}: {error}; restore it from a backup, or move it away to begin anew (mail stays in the archive)"
         )),
-        ErrorCode::DatabaseBusy
-        | ErrorCode::DatabaseLocked
-        | ErrorCode::FileLockingProtocolFailed => StoreError::Unavailable(format!(
-            "{place} is busy: another process holds it for too long"
-        )),
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
+            StoreError::Unavailable(format!("{place} is busy: another process holds it for too long"))
+        }
         ErrorCode::TooBig => StoreError::Contract(format!("{place}: {error}")),
         _ => StoreError::Unavailable(format!("{place}: {error}")),
     }

@@ -36,9 +36,7 @@ pub(super) fn open(path: &Path, lock: &Path) -> Result<Opened, OpenError> {
     // Alone: set up and check at leisure. Not alone: somebody in there has checked, or does so now, so wait for that.
     let alone = open_lock.try_lock().is_ok();
     if !alone {
-        open_lock
-            .lock_shared()
-            .map_err(OpenError::io("lock", lock))?;
+        open_lock.lock_shared().map_err(OpenError::io("lock", lock))?;
     }
     private_file(path)?;
     let failed = |error| OpenError::Store(store_error(path, &error));
@@ -49,9 +47,7 @@ pub(super) fn open(path: &Path, lock: &Path) -> Result<Opened, OpenError> {
         let small = std::fs::metadata(path).is_ok_and(|meta| meta.len() <= SMALL);
         check(path, &writer, unclean || small)?;
         open_lock.unlock().map_err(OpenError::io("unlock", lock))?;
-        open_lock
-            .lock_shared()
-            .map_err(OpenError::io("lock", lock))?;
+        open_lock.lock_shared().map_err(OpenError::io("lock", lock))?;
     }
     let reader = connect(path, 2_000).map_err(failed)?;
     Ok(Opened {
@@ -110,9 +106,8 @@ fn connect(path: &Path, cache_kib: i64) -> rusqlite::Result<Connection> {
 
 fn prepare(path: &Path, writer: &mut Connection) -> Result<(), OpenError> {
     let failed = |error| OpenError::Store(store_error(path, &error));
-    let number = |connection: &Connection, name: &str| {
-        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
-    };
+    let number =
+        |connection: &Connection, name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let found = number(writer, "user_version").map_err(failed)?;
     let tables: i64 = writer
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
@@ -135,7 +130,11 @@ fn prepare(path: &Path, writer: &mut Connection) -> Result<(), OpenError> {
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
         .map_err(failed)?;
     if mode != "wal" {
-        return Err(StoreError::CannotWrite(format!("{}: the file system has no shared memory for a write-ahead log (journal mode {mode}); use a local disk", path.display())).into());
+        return Err(StoreError::CannotWrite(format!(
+            "{}: the file system has no shared memory for a write-ahead log (journal mode {mode}); use a local disk",
+            path.display()
+        ))
+        .into());
     }
     // Keeps the log from staying as large as its largest moment.
     writer
@@ -168,16 +167,16 @@ fn migrate(writer: &mut Connection) -> rusqlite::Result<()> {
 }
 
 fn check(path: &Path, writer: &Connection, full: bool) -> Result<(), OpenError> {
-    let name = if full {
-        "integrity_check"
-    } else {
-        "quick_check"
-    };
+    let name = if full { "integrity_check" } else { "quick_check" };
     let verdict: String = writer
         .pragma_query_value(None, name, |row| row.get(0))
         .map_err(|error| OpenError::Store(store_error(path, &error)))?;
     if verdict == "ok" {
         return Ok(());
     }
-    Err(StoreError::Damaged(format!("{}: {verdict}; restore it from a backup, or move it away to begin anew (mail stays in the archive)", path.display())).into())
+    Err(StoreError::Damaged(format!(
+        "{}: {verdict}; restore it from a backup, or move it away to begin anew (mail stays in the archive)",
+        path.display()
+    ))
+    .into())
 }

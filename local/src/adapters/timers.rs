@@ -14,9 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use shared::{
     memory::check_schedule,
-    ports::{
-        Attributes, Clock, Item, Key, Query, Schedule, ScheduleError, Scheduler, Store, Write,
-    },
+    ports::{Attributes, Clock, Item, Key, Query, Schedule, ScheduleError, Scheduler, Store, Write},
 };
 use tokio::task::{Id, JoinSet};
 
@@ -103,16 +101,9 @@ impl Scheduler for TimerScheduler {
         let mut schedules = Vec::new();
         let mut query = Query::all(PARTITION);
         loop {
-            let page = self
-                .store
-                .query(&query)
-                .await
-                .map_err(|error| failed("*", &error))?;
+            let page = self.store.query(&query).await.map_err(|error| failed("*", &error))?;
             for item in page.items {
-                schedules.push(
-                    schedule(&item)
-                        .ok_or_else(|| failed(&item.key.sort, &"its row cannot be read"))?,
-                );
+                schedules.push(schedule(&item).ok_or_else(|| failed(&item.key.sort, &"its row cannot be read"))?);
             }
             query.after = page.next;
             if query.after.is_none() {
@@ -205,15 +196,10 @@ impl Timers {
 /// The account's next time after now: a multiple of the interval since 1970 plus its jitter, so that it does not drift
 /// and survives a restart.
 fn following(schedule: &Schedule, now: Timestamp) -> Timestamp {
-    let every = i128::try_from(schedule.every.as_nanos())
-        .unwrap_or(i128::MAX)
-        .max(1);
+    let every = i128::try_from(schedule.every.as_nanos()).unwrap_or(i128::MAX).max(1);
     let jitter = i128::try_from(jitter(schedule).as_nanos()).unwrap_or(0);
-    let slot = (now.as_nanosecond() - jitter)
-        .div_euclid(every)
-        .saturating_add(1);
-    Timestamp::from_nanosecond(slot.saturating_mul(every).saturating_add(jitter))
-        .unwrap_or(Timestamp::MAX)
+    let slot = (now.as_nanosecond() - jitter).div_euclid(every).saturating_add(1);
+    Timestamp::from_nanosecond(slot.saturating_mul(every).saturating_add(jitter)).unwrap_or(Timestamp::MAX)
 }
 
 /// The account's own place in the window: always the same, and evenly spread over many accounts.

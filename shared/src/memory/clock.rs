@@ -45,10 +45,7 @@ impl ManualClock {
         let mut standing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         standing.now = later(standing.now, duration);
         let now = standing.now;
-        let (due, waiting) = standing
-            .sleepers
-            .drain(..)
-            .partition(|(end, _)| *end <= now);
+        let (due, waiting) = standing.sleepers.drain(..).partition(|(end, _)| *end <= now);
         standing.sleepers = waiting;
         drop(standing);
         for (_, sleeper) in due {
@@ -60,9 +57,7 @@ impl ManualClock {
     /// How long until the first sleeper wakes; `None` if nobody sleeps.
     pub fn until_next(&self) -> Option<Duration> {
         let mut standing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        standing
-            .sleepers
-            .retain(|(_, sleeper)| !sleeper.is_closed());
+        standing.sleepers.retain(|(_, sleeper)| !sleeper.is_closed());
         let now = standing.now;
         standing
             .sleepers

@@ -33,24 +33,18 @@ impl<C: Copy + PartialEq, F: Copy> Faults<C, F> {
     /// Lets `skip` such calls pass first.
     pub fn arm_after(&self, call: impl Into<Option<C>>, fault: F, skip: usize, times: usize) {
         if times > 0 {
-            self.0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(Armed {
-                    call: call.into(),
-                    fault,
-                    skip,
-                    times,
-                });
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Armed {
+                call: call.into(),
+                fault,
+                skip,
+                times,
+            });
         }
     }
 
     /// Disarms everything.
     pub fn clear(&self) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// How many faults have not happened yet.
@@ -62,10 +56,7 @@ impl<C: Copy + PartialEq, F: Copy> Faults<C, F> {
     pub(super) fn meet(&self, call: C) -> Option<F> {
         let mut armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut met = None;
-        for one in armed
-            .iter_mut()
-            .filter(|one| one.call.is_none_or(|kind| kind == call))
-        {
+        for one in armed.iter_mut().filter(|one| one.call.is_none_or(|kind| kind == call)) {
             if one.skip > 0 {
                 one.skip -= 1;
             } else if met.is_none() {

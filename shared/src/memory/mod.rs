@@ -69,12 +69,7 @@ impl Memory {
             clock: self.clock.clone(),
             rng: Arc::new(self.rng.clone()),
             instance: instance.into(),
-            dead: Arc::new(move |instance| {
-                graves
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .contains(instance)
-            }),
+            dead: Arc::new(move |instance| graves.lock().unwrap_or_else(PoisonError::into_inner).contains(instance)),
         }
     }
 

@@ -105,9 +105,7 @@ fn check_events(events: &[Value]) -> Result<(), PublishError> {
         if sequence <= last {
             return Err(PublishError {
                 delivered: 0,
-                reason: format!(
-                    "an event without a sequence number above the one before it ({last:?})"
-                ),
+                reason: format!("an event without a sequence number above the one before it ({last:?})"),
             });
         }
         last = sequence;

@@ -122,10 +122,7 @@ impl MemoryStore {
         if fault == Some(StoreFault::AcknowledgementLost) {
             return Err(StoreError::Conflict);
         }
-        Ok(outcomes
-            .into_iter()
-            .map(|(_, outcome)| outcome.into_item())
-            .collect())
+        Ok(outcomes.into_iter().map(|(_, outcome)| outcome.into_item()).collect())
     }
 }
 
@@ -138,10 +135,7 @@ impl Rows {
     }
 
     fn stale_item(&self, key: &Key) -> Option<Item> {
-        let attributes = self
-            .before
-            .get(key)
-            .map_or_else(|| self.now.get(key), Option::as_ref)?;
+        let attributes = self.before.get(key).map_or_else(|| self.now.get(key), Option::as_ref)?;
         Some(Item {
             key: key.clone(),
             attributes: attributes.clone(),
@@ -175,11 +169,7 @@ impl Store for MemoryStore {
         store_rules::check_key(key)?;
         let stale = self.meet_read(StoreCall::Get)? == Some(StoreFault::Stale);
         let rows = self.rows();
-        Ok(if stale {
-            rows.stale_item(key)
-        } else {
-            rows.item(key)
-        })
+        Ok(if stale { rows.stale_item(key) } else { rows.item(key) })
     }
 
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Item>, StoreError> {
@@ -190,13 +180,7 @@ impl Store for MemoryStore {
         Ok(keys
             .iter()
             .rev()
-            .filter_map(|key| {
-                if stale {
-                    rows.stale_item(key)
-                } else {
-                    rows.item(key)
-                }
-            })
+            .filter_map(|key| if stale { rows.stale_item(key) } else { rows.item(key) })
             .collect())
     }
 

@@ -122,12 +122,7 @@ fn acknowledge<T>(fault: Option<VaultFault>, answer: T) -> Result<T, VaultError>
 }
 
 impl Kept {
-    fn new_version(
-        &mut self,
-        name: &SecretName,
-        value: &Secret,
-        now: Timestamp,
-    ) -> Result<VaultEntry, VaultError> {
+    fn new_version(&mut self, name: &SecretName, value: &Secret, now: Timestamp) -> Result<VaultEntry, VaultError> {
         let secret = self.secrets.entry(name.clone()).or_default();
         // Either way: a clock that was wrong for a while must not use up the budget of years.
         secret
@@ -144,11 +139,7 @@ impl Kept {
         })
     }
 
-    fn expect(
-        &self,
-        name: &SecretName,
-        expected: Option<&SecretVersion>,
-    ) -> Result<(), VaultError> {
+    fn expect(&self, name: &SecretName, expected: Option<&SecretVersion>) -> Result<(), VaultError> {
         let current = self
             .secrets
             .get(name)
@@ -164,20 +155,14 @@ impl Kept {
 
 #[async_trait]
 impl Vault for MemoryVault {
-    async fn read(
-        &self,
-        name: &SecretName,
-        stage: Stage,
-    ) -> Result<Option<VaultEntry>, VaultError> {
+    async fn read(&self, name: &SecretName, stage: Stage) -> Result<Option<VaultEntry>, VaultError> {
         let fault = self.meet(VaultCall::Read, name)?;
         let kept = self.kept();
         let Some(secret) = kept.secrets.get(name) else {
             return Ok(None);
         };
         Ok(match stage {
-            Stage::Current if fault == Some(VaultFault::Stale) && secret.previous.is_some() => {
-                secret.previous.clone()
-            }
+            Stage::Current if fault == Some(VaultFault::Stale) && secret.previous.is_some() => secret.previous.clone(),
             Stage::Current => secret.current.clone(),
             Stage::Previous => secret.previous.clone(),
             Stage::Pending => secret.pending.clone(),

@@ -1,6 +1,227 @@
-//! What the token endpoint's answers mean. Placeholder of the types; the table follows.
+//! Why there is no token, and what follows from it.
+//!
+//! Microsoft says to act on `error` and the HTTP status; AADSTS numbers only refine the text and the few exceptions
+//! ("Microsoft Entra authentication and authorization error codes").
 
-/// Why there is no token.
+use std::time::Duration;
+
+use crate::{
+    error::Next,
+    ports::{HttpError, VaultError},
+    records::RecordError,
+};
+
+use super::{aadsts, entra::ErrorBody};
+
+/// The kinds of failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenErrorKind {
+    /// The network, a busy server, a rate limit: never a verdict on the credential (P6).
+    Transient {
+        /// What the server asked for.
+        after: Option<Duration>,
+    },
+    /// The app's own trouble: its secret is wrong or expired, the app is unknown or disabled.
+    Client,
+    /// The request itself cannot work: scope, tenant, endpoint.
+    Settings,
+    /// Somebody must sign in.
+    SignIn,
+    /// Disk, store or vault.
+    Storage,
+    /// An answer nobody foresaw.
+    Unforeseen,
+}
+
+/// Why there is no token. The text is for an admin; it names no secret.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct TokenError(pub String);
+#[error("{what}")]
+pub struct TokenError {
+    /// The kind.
+    pub kind: TokenErrorKind,
+    /// What happened, why, and where to mend it.
+    pub what: String,
+    /// AADSTS numbers, if there were any.
+    pub codes: Vec<u32>,
+    /// What Microsoft's support asks for: trace and correlation id.
+    pub trace: Option<String>,
+}
+
+impl TokenError {
+    /// What next?
+    pub fn next(&self) -> Next {
+        match &self.kind {
+            TokenErrorKind::Transient { after } => Next::Retry { after: *after },
+            TokenErrorKind::Client | TokenErrorKind::Settings => Next::FixCredential,
+            TokenErrorKind::SignIn => Next::Reauthorize,
+            TokenErrorKind::Storage => Next::Operator,
+            TokenErrorKind::Unforeseen => Next::Fail,
+        }
+    }
+
+    pub(crate) fn plain(kind: TokenErrorKind, what: impl Into<String>) -> Self {
+        Self {
+            kind,
+            what: what.into(),
+            codes: Vec::new(),
+            trace: None,
+        }
+    }
+
+    pub(super) fn from_wire(error: &HttpError) -> Self {
+        Self::plain(
+            TokenErrorKind::Transient { after: None },
+            format!("the login host could not be reached: {error}"),
+        )
+    }
+
+    pub(super) fn from_body(status: u16, after: Option<Duration>, body: &ErrorBody) -> Self {
+        let codes = body.error_codes.clone();
+        let kind = classify(status, after, &body.error, &codes);
+        let code = codes
+            .first()
+            .map_or_else(|| body.error.clone(), |code| format!("AADSTS{code}"));
+        let what = match aadsts::explain(&codes) {
+            Some(text) => format!("{text} ({code})"),
+            None => {
+                let said = crate::message::cut(first_line(&body.error_description), 300);
+                let said = if said.is_empty() { body.error.clone() } else { said };
+                format!(
+                    "Microsoft refused to give a token: {said} (HTTP {status}, {})",
+                    body.error
+                )
+            }
+        };
+        let trace = match (&body.trace_id, &body.correlation_id) {
+            (None, None) => None,
+            (trace, correlation) => Some(format!(
+                "trace id {}, correlation id {}",
+                trace.as_deref().unwrap_or("-"),
+                correlation.as_deref().unwrap_or("-")
+            )),
+        };
+        Self {
+            kind,
+            what,
+            codes,
+            trace,
+        }
+    }
+
+    pub(super) fn from_status(status: u16, after: Option<Duration>) -> Self {
+        if status == 429 || status >= 500 {
+            Self::plain(
+                TokenErrorKind::Transient { after },
+                format!("the login host is busy (HTTP {status}); it is asked again by itself"),
+            )
+        } else {
+            Self::plain(
+                TokenErrorKind::Unforeseen,
+                format!(
+                    "the login host answered HTTP {status} with something that is no OAuth answer; check the access token URL"
+                ),
+            )
+        }
+    }
+}
+
+impl From<VaultError> for TokenError {
+    fn from(error: VaultError) -> Self {
+        let kind = match error.next() {
+            Next::Retry { after } => TokenErrorKind::Transient { after },
+            _ => TokenErrorKind::Storage,
+        };
+        Self::plain(kind, error.to_string())
+    }
+}
+
+impl From<RecordError> for TokenError {
+    fn from(error: RecordError) -> Self {
+        let kind = match error.next() {
+            Next::Retry { after } => TokenErrorKind::Transient { after },
+            Next::FixAccount => TokenErrorKind::Settings,
+            _ => TokenErrorKind::Storage,
+        };
+        Self::plain(kind, error.to_string())
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.split(" Trace ID:")
+        .next()
+        .unwrap_or(text)
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim()
+}
+
+/// HTTP status and `error` decide; a number only where it is a known exception.
+fn classify(status: u16, after: Option<Duration>, error: &str, codes: &[u32]) -> TokenErrorKind {
+    let any = |numbers: &[u32]| codes.iter().any(|code| numbers.contains(code));
+    if status == 429 || status >= 500 || matches!(error, "temporarily_unavailable" | "server_error") {
+        return TokenErrorKind::Transient { after };
+    }
+    // 50196: asked too often in a loop; 50033, 50087, 90006, 90012, 90024, 90033, 90090, 90055: trouble on their side.
+    if any(&[50196, 50033, 50087, 90006, 90012, 90024, 90033, 90090, 90055]) {
+        return TokenErrorKind::Transient {
+            after: Some(after.unwrap_or(Duration::from_secs(300))),
+        };
+    }
+    match error {
+        "invalid_client" | "unauthorized_client" => TokenErrorKind::Client,
+        "invalid_resource" | "invalid_scope" | "unsupported_grant_type" | "invalid_request" => TokenErrorKind::Settings,
+        "invalid_grant" | "interaction_required" | "consent_required" | "login_required" => TokenErrorKind::SignIn,
+        _ => TokenErrorKind::Unforeseen,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(error: &str, code: u32) -> ErrorBody {
+        ErrorBody {
+            error: error.into(),
+            error_description: format!("AADSTS{code}: Something. Trace ID: x Correlation ID: y Timestamp: z"),
+            error_codes: vec![code],
+            trace_id: Some("t".into()),
+            correlation_id: Some("c".into()),
+            ..ErrorBody::default()
+        }
+    }
+
+    #[test]
+    fn the_answer_decides_not_the_number() {
+        let next = |status, error: &str, code| TokenError::from_body(status, None, &body(error, code)).next();
+        assert_eq!(next(401, "invalid_client", 7_000_215), Next::FixCredential);
+        assert_eq!(next(400, "invalid_scope", 70011), Next::FixCredential);
+        assert_eq!(next(400, "invalid_grant", 70008), Next::Reauthorize);
+        assert_eq!(next(400, "something_new", 1), Next::Fail);
+        assert!(
+            matches!(next(503, "invalid_client", 7_000_215), Next::Retry { .. }),
+            "a busy server is no verdict"
+        );
+        assert!(matches!(
+            next(400, "invalid_grant", 50196),
+            Next::Retry { after: Some(_) }
+        ));
+        assert!(matches!(
+            TokenError::from_status(429, Some(Duration::from_secs(60))).next(),
+            Next::Retry { after: Some(_) }
+        ));
+    }
+
+    #[test]
+    fn the_text_is_for_people_and_keeps_the_trace() {
+        let error = TokenError::from_body(401, None, &body("invalid_client", 7_000_222));
+        assert!(
+            error.what.contains("expired") && error.what.contains("AADSTS7000222"),
+            "{}",
+            error.what
+        );
+        assert_eq!(error.trace.as_deref(), Some("trace id t, correlation id c"));
+        let unknown = TokenError::from_body(400, None, &body("something_new", 123));
+        assert!(!unknown.what.contains("Trace ID"), "{}", unknown.what);
+    }
+}

@@ -14,13 +14,7 @@ fn at(text: &str) -> Path {
 }
 
 async fn body(archive: &dyn ObjectStore, path: Path) -> Bytes {
-    archive
-        .get(&path)
-        .await
-        .expect("get")
-        .bytes()
-        .await
-        .expect("bytes")
+    archive.get(&path).await.expect("get").bytes().await.expect("bytes")
 }
 
 /// Everything Postroom leans on.
@@ -39,9 +33,7 @@ pub async fn all(open: &Reopen) {
         .put_opts(&at("a/m1/1-1/message.json"), "{}".into(), once.clone())
         .await
         .expect("create");
-    let again = archive
-        .put_opts(&at("a/m1/1-1/message.json"), "[]".into(), once)
-        .await;
+    let again = archive.put_opts(&at("a/m1/1-1/message.json"), "[]".into(), once).await;
     assert!(
         matches!(again, Err(Error::AlreadyExists { .. })),
         "no key is written twice: {again:?}"
@@ -56,10 +48,7 @@ pub async fn all(open: &Reopen) {
 async fn parts(archive: &dyn ObjectStore, open: &Reopen) {
     // A stream in parts is there as a whole or not at all.
     let part = |letter: u8| Bytes::from(vec![letter; 5 * 1024 * 1024]);
-    let mut upload = archive
-        .put_multipart(&at("a/m1/1-1/message.eml"))
-        .await
-        .expect("begin");
+    let mut upload = archive.put_multipart(&at("a/m1/1-1/message.eml")).await.expect("begin");
     upload.put_part(part(b'a').into()).await.expect("part");
     assert!(
         matches!(
@@ -75,19 +64,13 @@ async fn parts(archive: &dyn ObjectStore, open: &Reopen) {
     assert_eq!(mail.len(), 10 * 1024 * 1024 + 3);
     assert_eq!(
         archive
-            .get_range(
-                &at("a/m1/1-1/message.eml"),
-                5 * 1024 * 1024 - 1..5 * 1024 * 1024 + 1
-            )
+            .get_range(&at("a/m1/1-1/message.eml"), 5 * 1024 * 1024 - 1..5 * 1024 * 1024 + 1)
             .await
             .expect("range"),
         "ab"
     );
     assert_eq!(&mail[mail.len() - 3..], b"end");
-    let mut upload = archive
-        .put_multipart(&at("a/m1/1-2/message.eml"))
-        .await
-        .expect("begin");
+    let mut upload = archive.put_multipart(&at("a/m1/1-2/message.eml")).await.expect("begin");
     upload.put_part("x".into()).await.expect("part");
     upload.abort().await.expect("abort");
 }
@@ -123,10 +106,7 @@ async fn listing(archive: &dyn ObjectStore, open: &Reopen) {
         "a prefix ends at a slash; nothing aborted is left"
     );
 
-    archive
-        .delete(&at("a/m1/1-1/message.eml"))
-        .await
-        .expect("delete");
+    archive.delete(&at("a/m1/1-1/message.eml")).await.expect("delete");
     assert!(matches!(
         open().head(&at("a/m1/1-1/message.eml")).await,
         Err(Error::NotFound { .. })

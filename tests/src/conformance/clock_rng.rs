@@ -43,10 +43,7 @@ pub fn rng(rng: &dyn Rng) {
     assert_eq!(dice.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
     let hex = rng.hex(16);
     assert!(
-        hex.len() == 32
-            && hex
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
+        hex.len() == 32 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
         "{hex}"
     );
 }

@@ -84,10 +84,14 @@ async fn serve(mut socket: TcpStream, requests: Arc<AtomicUsize>, together: Arc<
         let close = ["/cut", "/cut-chunked", "/drop", "/garbage"].contains(&path);
         let answer = match path {
             "/echo" => format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{request}", request.len()),
-            "/redirect" => "HTTP/1.1 302 Found\r\nlocation: /echo\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n".into(),
+            "/redirect" => {
+                "HTTP/1.1 302 Found\r\nlocation: /echo\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n".into()
+            }
             "/throttled" => "HTTP/1.1 429 Too Many Requests\r\nretry-after: 7\r\ncontent-length: 4\r\n\r\nslow".into(),
             "/unavailable" => "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n".into(),
-            "/chunked" => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n".into(),
+            "/chunked" => {
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n".into()
+            }
             "/gzip" => "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 3\r\n\r\nraw".into(),
             "/cut" => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this".into(),
             "/cut-chunked" => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n".into(),
@@ -108,11 +112,7 @@ async fn serve(mut socket: TcpStream, requests: Arc<AtomicUsize>, together: Arc<
 /// Head and body of the next request, or nothing at the end of the connection.
 async fn read_request(socket: &mut TcpStream, text: &mut Vec<u8>) -> Option<String> {
     loop {
-        if let Some(head) = text
-            .windows(4)
-            .position(|four| four == b"\r\n\r\n")
-            .map(|at| at + 4)
-        {
+        if let Some(head) = text.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4) {
             let lines = String::from_utf8_lossy(&text[..head]).to_ascii_lowercase();
             let length = lines
                 .lines()
@@ -150,13 +150,11 @@ pub async fn all(http: &Arc<dyn Http>, hasty: &Arc<dyn Http>) {
     .expect("text");
     let head = echo.to_ascii_lowercase();
     assert!(
-        echo.starts_with(&format!("PATCH /echo?secret={CANARY} HTTP/1.1\r\n"))
-            && echo.ends_with("{\"isRead\":true}"),
+        echo.starts_with(&format!("PATCH /echo?secret={CANARY} HTTP/1.1\r\n")) && echo.ends_with("{\"isRead\":true}"),
         "{echo}"
     );
     assert!(
-        head.contains("prefer: odata.maxpagesize=200\r\n")
-            && head.contains("user-agent: postroom/"),
+        head.contains("prefer: odata.maxpagesize=200\r\n") && head.contains("user-agent: postroom/"),
         "{echo}"
     );
     assert!(
@@ -167,10 +165,7 @@ pub async fn all(http: &Arc<dyn Http>, hasty: &Arc<dyn Http>) {
     let before = server.count();
     let answer = get("/redirect").await.expect("call");
     assert_eq!(
-        (
-            answer.status(),
-            answer.headers()["location"].to_str().expect("text")
-        ),
+        (answer.status(), answer.headers()["location"].to_str().expect("text")),
         (StatusCode::FOUND, "/echo")
     );
     assert_eq!(server.count(), before + 1, "a redirect is not followed");
@@ -195,12 +190,7 @@ pub async fn all(http: &Arc<dyn Http>, hasty: &Arc<dyn Http>) {
         StatusCode::SERVICE_UNAVAILABLE
     );
     assert_eq!(server.count(), before + 1, "nothing is tried again");
-    assert_eq!(
-        text(get("/chunked").await.expect("call"))
-            .await
-            .expect("text"),
-        "abcde"
-    );
+    assert_eq!(text(get("/chunked").await.expect("call")).await.expect("text"), "abcde");
     let answer = get("/gzip").await.expect("call");
     assert_eq!(
         text(answer).await.expect("text"),

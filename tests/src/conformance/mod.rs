@@ -2,10 +2,7 @@
 //!
 //! A suite panics with what it found; it is called from tests only.
 
-#![expect(
-    clippy::expect_used,
-    reason = "a suite fails by panicking, as a test does"
-)]
+#![expect(clippy::expect_used, reason = "a suite fails by panicking, as a test does")]
 
 pub mod archive;
 pub mod clock_rng;

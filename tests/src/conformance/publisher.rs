@@ -19,62 +19,36 @@ pub fn events(sequences: impl IntoIterator<Item = u64>) -> Vec<Value> {
 pub async fn all(open: &Reopen, in_effect: &InEffect) {
     let publisher = open();
     publisher.publish("a", &[]).await.expect("an empty batch");
-    publisher
-        .publish("a", &events(1..=3))
-        .await
-        .expect("publish");
+    publisher.publish("a", &events(1..=3)).await.expect("publish");
     assert_eq!(in_effect("a"), events(1..=3));
-    publisher
-        .publish("a", &events(1..=3))
-        .await
-        .expect("the same again");
-    publisher
-        .publish("a", &events(2..=5))
-        .await
-        .expect("an overlap");
+    publisher.publish("a", &events(1..=3)).await.expect("the same again");
+    publisher.publish("a", &events(2..=5)).await.expect("an overlap");
     assert_eq!(in_effect("a"), events(1..=5), "each event once, in order");
     open()
         .publish("a", &events(5..=6))
         .await
         .expect("from another instance");
     assert_eq!(in_effect("a"), events(1..=6));
-    publisher
-        .publish("b", &events(1..=1))
-        .await
-        .expect("another account");
-    assert_eq!(
-        in_effect("b"),
-        events(1..=1),
-        "accounts have their own numbers"
-    );
+    publisher.publish("b", &events(1..=1)).await.expect("another account");
+    assert_eq!(in_effect("b"), events(1..=1), "accounts have their own numbers");
     assert_eq!(in_effect("a").len(), 6);
 
     for (bad, what) in [
         (json!([{"id": "x"}]), "an event without a number"),
         (json!([{"sequence": "7"}]), "a number that is a text"),
-        (
-            json!([{"sequence": 8}, {"sequence": 7}]),
-            "numbers that fall",
-        ),
+        (json!([{"sequence": 8}, {"sequence": 7}]), "numbers that fall"),
         (json!([{"sequence": 7}, {"sequence": 7}]), "a number twice"),
     ] {
         let bad: Vec<Value> = serde_json::from_value(bad).expect("a list");
         let error = publisher.publish("a", &bad).await.expect_err(what);
         assert_eq!(error.delivered, 0, "{what}");
     }
-    assert_eq!(
-        in_effect("a"),
-        events(1..=6),
-        "a refused batch leaves nothing"
-    );
+    assert_eq!(in_effect("a"), events(1..=6), "a refused batch leaves nothing");
 
     // Large events, and a batch of many.
     let large = vec![json!({"sequence": 7, "text": "x".repeat(300_000)})];
     publisher.publish("a", &large).await.expect("a large event");
-    publisher
-        .publish("a", &events(8..=1000))
-        .await
-        .expect("many events");
+    publisher.publish("a", &events(8..=1000)).await.expect("many events");
     assert_eq!(in_effect("a").len(), 1000);
 
     // Two instances at once, as after a lease changed hands: what stands is still in order and once.
@@ -82,10 +56,7 @@ pub async fn all(open: &Reopen, in_effect: &InEffect) {
         .map(|task| {
             let publisher = open();
             tokio::spawn(async move {
-                publisher
-                    .publish("c", &events(1..=task + 1))
-                    .await
-                    .expect("publish");
+                publisher.publish("c", &events(1..=task + 1)).await.expect("publish");
             })
         })
         .collect();

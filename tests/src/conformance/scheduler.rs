@@ -26,12 +26,7 @@ pub async fn all(open: &Reopen) {
         ..schedule("b", 60)
     };
     scheduler.put(&changed).await.expect("replace");
-    let wanted = vec![
-        schedule("a", 5),
-        schedule("a-10", 5),
-        schedule("a-2", 5),
-        changed,
-    ];
+    let wanted = vec![schedule("a", 5), schedule("a-10", 5), schedule("a-2", 5), changed];
     assert_eq!(
         scheduler.list().await.expect("list"),
         wanted,
@@ -43,10 +38,7 @@ pub async fn all(open: &Reopen) {
         "another instance sees the same"
     );
     scheduler.remove("a-10").await.expect("remove");
-    scheduler
-        .remove("a-10")
-        .await
-        .expect("removing an absent one is fine");
+    scheduler.remove("a-10").await.expect("removing an absent one is fine");
     assert_eq!(open().list().await.expect("list").len(), 3);
 
     let long = "a".repeat(65);

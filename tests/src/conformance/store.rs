@@ -30,19 +30,12 @@ pub(crate) fn key(sort: &str) -> Key {
 }
 
 pub(crate) async fn read(store: &dyn Store, key: &Key) -> Option<Value> {
-    store
-        .get(key)
-        .await
-        .expect("get")
-        .map(|item| json!(item.attributes))
+    store.get(key).await.expect("get").map(|item| json!(item.attributes))
 }
 
 /// Whether a check under this condition passes.
 async fn passes(store: &dyn Store, key: &Key, condition: Condition) -> bool {
-    match store
-        .transact(vec![Write::check(key.clone()).when(condition)])
-        .await
-    {
+    match store.transact(vec![Write::check(key.clone()).when(condition)]).await {
         Ok(()) => true,
         Err(StoreError::ConditionFailed { key: named, .. }) if named == *key => false,
         Err(error) => panic!("a check answered {error}"),
@@ -51,7 +44,8 @@ async fn passes(store: &dyn Store, key: &Key, condition: Condition) -> bool {
 
 async fn conditions(store: &dyn Store) {
     let (there, absent) = (key("conditions"), key("conditions-absent"));
-    let row = json!({"text": "a", "number": 5, "half": 4.5, "yes": true, "list": [1, 2], "map": {"a": 1}, "none": null});
+    let row =
+        json!({"text": "a", "number": 5, "half": 4.5, "yes": true, "list": [1, 2], "map": {"a": 1}, "none": null});
     store
         .update(Write::put(there.clone(), attributes(row)))
         .await
@@ -133,21 +127,12 @@ async fn changes(store: &dyn Store) {
         "a null attribute is absent, an inner null stays"
     );
     let after = store
-        .update(Write::set(
-            at.clone(),
-            attributes(json!({"a": null, "d": "x"})),
-        ))
+        .update(Write::set(at.clone(), attributes(json!({"a": null, "d": "x"}))))
         .await
         .expect("set")
         .expect("an item");
-    assert_eq!(
-        json!(after.attributes),
-        json!({"c": {"inner": null}, "d": "x"})
-    );
-    assert_eq!(
-        read(store, &at).await,
-        Some(json!({"c": {"inner": null}, "d": "x"}))
-    );
+    assert_eq!(json!(after.attributes), json!({"c": {"inner": null}, "d": "x"}));
+    assert_eq!(read(store, &at).await, Some(json!({"c": {"inner": null}, "d": "x"})));
     store
         .update(Write::put(at.clone(), attributes(json!({"e": 1}))))
         .await
@@ -157,18 +142,9 @@ async fn changes(store: &dyn Store) {
         Some(json!({"e": 1})),
         "a put replaces the whole item"
     );
+    assert_eq!(store.update(Write::delete(at.clone())).await.expect("delete"), None);
     assert_eq!(
-        store
-            .update(Write::delete(at.clone()))
-            .await
-            .expect("delete"),
-        None
-    );
-    assert_eq!(
-        store
-            .update(Write::delete(at.clone()))
-            .await
-            .expect("delete again"),
+        store.update(Write::delete(at.clone())).await.expect("delete again"),
         None
     );
     assert_eq!(read(store, &at).await, None);
@@ -183,11 +159,7 @@ async fn changes(store: &dyn Store) {
         .update(Write::check(at.clone()).when(Condition::Exists))
         .await
         .expect("check");
-    assert_eq!(
-        seen.map(|item| item.key),
-        Some(at),
-        "a check answers the item"
-    );
+    assert_eq!(seen.map(|item| item.key), Some(at), "a check answers the item");
 }
 
 pub(crate) fn add(key: &Key, name: &str, number: i64) -> Write {
@@ -246,10 +218,7 @@ async fn transactions(store: &dyn Store) {
         .transact(Vec::new())
         .await
         .expect("an empty transaction does nothing");
-    store
-        .transact(vec![put("t-1"), put("t-2")])
-        .await
-        .expect("transact");
+    store.transact(vec![put("t-1"), put("t-2")]).await.expect("transact");
     let writes = vec![
         put("t-3"),
         Write::delete(key("t-1")),
@@ -257,10 +226,7 @@ async fn transactions(store: &dyn Store) {
         Write::check(key("t-4")).when(Condition::Exists),
     ];
     match store.transact(writes).await {
-        Err(StoreError::ConditionFailed {
-            key: named,
-            current,
-        }) => {
+        Err(StoreError::ConditionFailed { key: named, current }) => {
             assert_eq!(named, key("t-2"), "the first failed write is named");
             assert_eq!(current.expect("its item").attributes["v"], 1);
         }
@@ -277,19 +243,14 @@ async fn transactions(store: &dyn Store) {
     );
     // A transaction that fails for another reason than a condition is undone as well.
     refused(
-        store
-            .transact(vec![put("t-5"), add(&key("t-1"), "v", i64::MAX)])
-            .await,
+        store.transact(vec![put("t-5"), add(&key("t-1"), "v", i64::MAX)]).await,
         "an overflow in a transaction",
     );
     assert_eq!(read(store, &key("t-5")).await, None);
 }
 
 /// The call must break the contract.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "an answer is used up by being judged"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "an answer is used up by being judged")]
 pub(crate) fn refused<T: std::fmt::Debug>(answer: Result<T, StoreError>, what: &str) {
     assert!(
         matches!(answer, Err(StoreError::Contract(_))),

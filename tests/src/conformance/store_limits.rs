@@ -13,46 +13,25 @@ pub(crate) async fn all(store: &dyn Store) {
 }
 
 async fn limits(store: &dyn Store) {
-    let put = |at: usize| {
-        Write::put(
-            Key::new("limits", format!("{at:03}")),
-            attributes(json!({"v": at})),
-        )
-    };
+    let put = |at: usize| Write::put(Key::new("limits", format!("{at:03}")), attributes(json!({"v": at})));
     store
         .transact((0..100).map(put).collect())
         .await
         .expect("100 writes are fine");
-    refused(
-        store.transact((0..101).map(put).collect()).await,
-        "101 writes",
-    );
+    refused(store.transact((0..101).map(put).collect()).await, "101 writes");
     refused(
         store
-            .transact(vec![
-                put(1),
-                put(2),
-                Write::delete(Key::new("limits", "001")),
-            ])
+            .transact(vec![put(1), put(2), Write::delete(Key::new("limits", "001"))])
             .await,
         "an item twice",
     );
-    let keys: Vec<_> = (0..101)
-        .map(|at| Key::new("limits", format!("{at:03}")))
-        .collect();
+    let keys: Vec<_> = (0..101).map(|at| Key::new("limits", format!("{at:03}"))).collect();
     assert_eq!(
-        store
-            .get_many(&keys[..100])
-            .await
-            .expect("100 keys are fine")
-            .len(),
+        store.get_many(&keys[..100]).await.expect("100 keys are fine").len(),
         100
     );
     refused(store.get_many(&keys).await, "101 keys");
-    refused(
-        store.get_many(&[keys[0].clone(), keys[0].clone()]).await,
-        "a key twice",
-    );
+    refused(store.get_many(&[keys[0].clone(), keys[0].clone()]).await, "a key twice");
     assert!(store.get_many(&[]).await.expect("no keys").is_empty());
 
     let of_bytes = |bytes: usize| attributes(json!({"v": "x".repeat(bytes)}));
@@ -61,9 +40,7 @@ async fn limits(store: &dyn Store) {
         .await
         .expect("almost 400 KB is fine");
     refused(
-        store
-            .update(Write::put(key("large"), of_bytes(ITEM_BYTES)))
-            .await,
+        store.update(Write::put(key("large"), of_bytes(ITEM_BYTES))).await,
         "an item over 400 KB",
     );
     // Each part fits, the item that comes of it does not.
@@ -93,14 +70,8 @@ async fn refused_calls(store: &dyn Store) {
             store.get_many(std::slice::from_ref(&bad)).await,
             "get_many of a bad key",
         );
-        refused(
-            store.update(Write::delete(bad.clone())).await,
-            "update of a bad key",
-        );
-        refused(
-            store.transact(vec![Write::delete(bad)]).await,
-            "transact of a bad key",
-        );
+        refused(store.update(Write::delete(bad.clone())).await, "update of a bad key");
+        refused(store.transact(vec![Write::delete(bad)]).await, "transact of a bad key");
     }
     let longest = Key::new(&long[1..], &long[1..]);
     store
@@ -119,25 +90,17 @@ async fn refused_calls(store: &dyn Store) {
         "a condition that equals null",
     );
     refused(
-        store
-            .update(Write::put(key("x"), attributes(json!({"": 1}))))
-            .await,
+        store.update(Write::put(key("x"), attributes(json!({"": 1})))).await,
         "an attribute without a name",
     );
     let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
     store
-        .update(Write::put(
-            key("nested"),
-            attributes(json!({"v": nested(32)})),
-        ))
+        .update(Write::put(key("nested"), attributes(json!({"v": nested(32)}))))
         .await
         .expect("32 levels are fine");
     refused(
         store
-            .update(Write::put(
-                key("nested"),
-                attributes(json!({"v": nested(33)})),
-            ))
+            .update(Write::put(key("nested"), attributes(json!({"v": nested(33)}))))
             .await,
         "33 levels",
     );
@@ -159,14 +122,6 @@ async fn keys_and_values(store: &dyn Store) {
             "kept exactly under {sort:?}"
         );
     }
-    assert_eq!(
-        read(store, &key("a")).await,
-        None,
-        "a key ends where it ends"
-    );
-    assert_eq!(
-        read(store, &Key::new("SUITE", "'")).await,
-        None,
-        "case counts"
-    );
+    assert_eq!(read(store, &key("a")).await, None, "a key ends where it ends");
+    assert_eq!(read(store, &Key::new("SUITE", "'")).await, None, "case counts");
 }

@@ -7,25 +7,10 @@ use super::store::{attributes, refused};
 
 /// Everything the contract says of queries.
 pub(crate) async fn all(store: &dyn Store) {
-    let sorts = [
-        "",
-        "a",
-        "a0",
-        "b",
-        "B",
-        "c",
-        "é",
-        "z",
-        "\u{ffff}",
-        "\u{1f980}",
-    ]
-    .map(|sort| format!("k{sort}"));
+    let sorts = ["", "a", "a0", "b", "B", "c", "é", "z", "\u{ffff}", "\u{1f980}"].map(|sort| format!("k{sort}"));
     for sort in &sorts {
         store
-            .update(Write::put(
-                Key::new("pages", sort),
-                attributes(json!({"sort": sort})),
-            ))
+            .update(Write::put(Key::new("pages", sort), attributes(json!({"sort": sort}))))
             .await
             .expect("put");
     }
@@ -101,10 +86,7 @@ async fn ranges(store: &dyn Store, ordered: &[String]) {
         }
     }
     assert_eq!(
-        store
-            .query(&Query::all("no such partition"))
-            .await
-            .expect("query"),
+        store.query(&Query::all("no such partition")).await.expect("query"),
         Page {
             items: Vec::new(),
             next: None
@@ -168,10 +150,7 @@ async fn marks(store: &dyn Store, ordered: &[String]) {
     };
     let first = store.query(&query).await.expect("query");
     let last = first.items.last().expect("three items").key.clone();
-    store
-        .update(Write::delete(last.clone()))
-        .await
-        .expect("delete");
+    store.update(Write::delete(last.clone())).await.expect("delete");
     store
         .update(Write::put(
             Key::new("pages", format!("{}+", last.sort)),

@@ -28,10 +28,7 @@ async fn parallel_increments(open: &Reopen) {
     for task in tasks {
         task.await.expect("a task");
     }
-    assert_eq!(
-        read(&*stores[0], &key("parallel")).await.expect("an item")["n"],
-        320
-    );
+    assert_eq!(read(&*stores[0], &key("parallel")).await.expect("an item")["n"], 320);
 }
 
 /// Transfers between two rows from two instances; whoever looks at both at once always sees the same sum.
@@ -44,12 +41,8 @@ async fn parallel_transfers(open: &Reopen) {
             let (left, right) = (left.clone(), right.clone());
             tokio::spawn(async move {
                 for _ in 0..8 {
-                    patiently(|| store.transact(vec![add(&left, "n", -1), add(&right, "n", 1)]))
-                        .await;
-                    let seen = store
-                        .get_many(&[left.clone(), right.clone()])
-                        .await
-                        .expect("get_many");
+                    patiently(|| store.transact(vec![add(&left, "n", -1), add(&right, "n", 1)])).await;
+                    let seen = store.get_many(&[left.clone(), right.clone()]).await.expect("get_many");
                     let sum: i64 = seen
                         .iter()
                         .map(|item| item.attributes["n"].as_i64().expect("a number"))

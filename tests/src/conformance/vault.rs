@@ -35,16 +35,8 @@ async fn text(vault: &dyn Vault, name: &SecretName, stage: Stage) -> Option<Stri
         .map(|entry| entry.value.expose().to_owned())
 }
 
-async fn put(
-    vault: &dyn Vault,
-    name: &SecretName,
-    value: &str,
-    expected: Option<&SecretVersion>,
-) -> SecretVersion {
-    vault
-        .put(name, &Secret::new(value), expected)
-        .await
-        .expect("put")
+async fn put(vault: &dyn Vault, name: &SecretName, value: &str, expected: Option<&SecretVersion>) -> SecretVersion {
+    vault.put(name, &Secret::new(value), expected).await.expect("put")
 }
 
 fn conflict<T>(answer: Result<T, VaultError>, what: &str) {
@@ -57,13 +49,7 @@ fn conflict<T>(answer: Result<T, VaultError>, what: &str) {
 
 async fn versions(vault: &dyn Vault) {
     let name = name("versions");
-    assert!(
-        vault
-            .read(&name, Stage::Current)
-            .await
-            .expect("read")
-            .is_none()
-    );
+    assert!(vault.read(&name, Stage::Current).await.expect("read").is_none());
     assert_eq!(vault.version(&name).await.expect("version"), None);
     let stranger = SecretVersion("stranger".into());
     conflict(
@@ -71,18 +57,11 @@ async fn versions(vault: &dyn Vault) {
         "a put on an absent secret that expects a version",
     );
     assert!(
-        vault
-            .read(&name, Stage::Current)
-            .await
-            .expect("read")
-            .is_none(),
+        vault.read(&name, Stage::Current).await.expect("read").is_none(),
         "a refused put writes nothing"
     );
     let first = put(vault, &name, "one", None).await;
-    assert_eq!(
-        vault.version(&name).await.expect("version"),
-        Some(first.clone())
-    );
+    assert_eq!(vault.version(&name).await.expect("version"), Some(first.clone()));
     conflict(
         vault.put(&name, &Secret::new("x"), None).await,
         "a put that expects no version",
@@ -97,19 +76,13 @@ async fn versions(vault: &dyn Vault) {
         vault.put(&name, &Secret::new("x"), Some(&first)).await,
         "a put that expects the previous version",
     );
-    assert_eq!(
-        text(vault, &name, Stage::Current).await.as_deref(),
-        Some("two")
-    );
+    assert_eq!(text(vault, &name, Stage::Current).await.as_deref(), Some("two"));
     let previous = vault
         .read(&name, Stage::Previous)
         .await
         .expect("read")
         .expect("the previous version");
-    assert_eq!(
-        (previous.value.expose(), &previous.version),
-        ("one", &first)
-    );
+    assert_eq!((previous.value.expose(), &previous.version), ("one", &first));
     put(vault, &name, "three", Some(&second)).await;
     assert_eq!(
         text(vault, &name, Stage::Previous).await.as_deref(),
@@ -121,27 +94,15 @@ async fn versions(vault: &dyn Vault) {
 async fn stages(vault: &dyn Vault) {
     let name = name("stages");
     let first = put(vault, &name, "one", None).await;
-    let lost = vault
-        .stage(&name, &Secret::new("lost"))
-        .await
-        .expect("stage");
-    let pending = vault
-        .stage(&name, &Secret::new("two"))
-        .await
-        .expect("stage again");
+    let lost = vault.stage(&name, &Secret::new("lost")).await.expect("stage");
+    let pending = vault.stage(&name, &Secret::new("two")).await.expect("stage again");
     assert_eq!(
         text(vault, &name, Stage::Pending).await.as_deref(),
         Some("two"),
         "a later pending version replaces the earlier"
     );
-    assert_eq!(
-        text(vault, &name, Stage::Current).await.as_deref(),
-        Some("one")
-    );
-    assert_eq!(
-        vault.version(&name).await.expect("version"),
-        Some(first.clone())
-    );
+    assert_eq!(text(vault, &name, Stage::Current).await.as_deref(), Some("one"));
+    assert_eq!(vault.version(&name).await.expect("version"), Some(first.clone()));
     conflict(
         vault.promote(&name, &lost, Some(&first)).await,
         "promoting a version that was replaced",
@@ -159,45 +120,24 @@ async fn stages(vault: &dyn Vault) {
         Some("two"),
         "a refused promotion changes nothing"
     );
-    vault
-        .promote(&name, &pending, Some(&first))
-        .await
-        .expect("promote");
-    assert_eq!(
-        vault.version(&name).await.expect("version"),
-        Some(pending.clone())
-    );
-    assert_eq!(
-        text(vault, &name, Stage::Current).await.as_deref(),
-        Some("two")
-    );
-    assert_eq!(
-        text(vault, &name, Stage::Previous).await.as_deref(),
-        Some("one")
-    );
+    vault.promote(&name, &pending, Some(&first)).await.expect("promote");
+    assert_eq!(vault.version(&name).await.expect("version"), Some(pending.clone()));
+    assert_eq!(text(vault, &name, Stage::Current).await.as_deref(), Some("two"));
+    assert_eq!(text(vault, &name, Stage::Previous).await.as_deref(), Some("one"));
     assert_eq!(
         text(vault, &name, Stage::Pending).await,
         None,
         "the label pending is gone"
     );
-    conflict(
-        vault.promote(&name, &pending, Some(&pending)).await,
-        "promoting twice",
-    );
+    conflict(vault.promote(&name, &pending, Some(&pending)).await, "promoting twice");
 
     // A put takes a pending version away, a refused one does not.
-    let pending_again = vault
-        .stage(&name, &Secret::new("three"))
-        .await
-        .expect("stage");
+    let pending_again = vault.stage(&name, &Secret::new("three")).await.expect("stage");
     conflict(
         vault.put(&name, &Secret::new("x"), None).await,
         "a put that expects nothing",
     );
-    assert_eq!(
-        text(vault, &name, Stage::Pending).await.as_deref(),
-        Some("three")
-    );
+    assert_eq!(text(vault, &name, Stage::Pending).await.as_deref(), Some("three"));
     let put_over = put(vault, &name, "four", Some(&pending)).await;
     assert_eq!(text(vault, &name, Stage::Pending).await, None);
     conflict(
@@ -207,19 +147,10 @@ async fn stages(vault: &dyn Vault) {
 
     // The first version of a secret may come by way of pending.
     let fresh = super::vault::name("fresh");
-    let pending = vault
-        .stage(&fresh, &Secret::new("one"))
-        .await
-        .expect("stage");
+    let pending = vault.stage(&fresh, &Secret::new("one")).await.expect("stage");
     assert_eq!(vault.version(&fresh).await.expect("version"), None);
-    vault
-        .promote(&fresh, &pending, None)
-        .await
-        .expect("promote");
-    assert_eq!(
-        text(vault, &fresh, Stage::Current).await.as_deref(),
-        Some("one")
-    );
+    vault.promote(&fresh, &pending, None).await.expect("promote");
+    assert_eq!(text(vault, &fresh, Stage::Current).await.as_deref(), Some("one"));
 }
 
 async fn values(vault: &dyn Vault) {
@@ -240,9 +171,7 @@ async fn values(vault: &dyn Vault) {
         );
     }
     for value in [String::new(), "x".repeat(64 * 1024 + 1)] {
-        let answer = vault
-            .put(&name("value-bad"), &Secret::new(value.clone()), None)
-            .await;
+        let answer = vault.put(&name("value-bad"), &Secret::new(value.clone()), None).await;
         assert!(
             matches!(answer, Err(VaultError::Denied(_))),
             "a value of {} bytes",
@@ -272,17 +201,10 @@ async fn removal(vault: &dyn Vault) {
     vault.remove(&name).await.expect("removing nothing is fine");
     let first = put(vault, &name, "one", None).await;
     put(vault, &name, "two", Some(&first)).await;
-    vault
-        .stage(&name, &Secret::new("three"))
-        .await
-        .expect("stage");
+    vault.stage(&name, &Secret::new("three")).await.expect("stage");
     vault.remove(&name).await.expect("remove");
     for stage in [Stage::Current, Stage::Previous, Stage::Pending] {
-        assert_eq!(
-            text(vault, &name, stage).await,
-            None,
-            "{stage:?} after removal"
-        );
+        assert_eq!(text(vault, &name, stage).await, None, "{stage:?} after removal");
     }
     put(vault, &name, "anew", None).await;
 }
@@ -311,27 +233,16 @@ async fn budget(vault: &dyn Vault, advance: &(dyn Fn(Duration) + Sync)) {
             "a version over the budget"
         );
     };
-    spent(
-        vault
-            .put(&name, &Secret::new("over"), version.as_ref())
-            .await,
-    );
+    spent(vault.put(&name, &Secret::new("over"), version.as_ref()).await);
     spent(vault.stage(&name, &Secret::new("over")).await);
-    assert_eq!(
-        text(vault, &name, Stage::Current).await.as_deref(),
-        Some("x")
-    );
+    assert_eq!(text(vault, &name, Stage::Current).await.as_deref(), Some("x"));
     conflict(
         vault.put(&name, &Secret::new("over"), None).await,
         "a lost race over the budget",
     );
     put(vault, &other, "y", None).await;
     advance(Duration::from_hours(24) - Duration::from_secs(1));
-    spent(
-        vault
-            .put(&name, &Secret::new("over"), version.as_ref())
-            .await,
-    );
+    spent(vault.put(&name, &Secret::new("over"), version.as_ref()).await);
     advance(Duration::from_secs(1));
     put(vault, &name, "next day", version.as_ref()).await;
 }
@@ -340,10 +251,7 @@ async fn two_instances(open: &Reopen) {
     let name = name("shared");
     let (one, two) = (open(), open());
     let first = put(&*one, &name, "one", None).await;
-    assert_eq!(
-        two.version(&name).await.expect("version"),
-        Some(first.clone())
-    );
+    assert_eq!(two.version(&name).await.expect("version"), Some(first.clone()));
     let second = put(&*two, &name, "two", Some(&first)).await;
     conflict(
         one.put(&name, &Secret::new("x"), Some(&first)).await,
@@ -361,15 +269,10 @@ async fn put_race(open: &Reopen) {
     for round in 0..3 {
         let tasks: Vec<_> = (0..64)
             .map(|task: usize| {
-                let (vault, name, expected) =
-                    (vaults[task % 2].clone(), name.clone(), expected.clone());
+                let (vault, name, expected) = (vaults[task % 2].clone(), name.clone(), expected.clone());
                 tokio::spawn(async move {
                     vault
-                        .put(
-                            &name,
-                            &Secret::new(format!("{round}-{task}")),
-                            expected.as_ref(),
-                        )
+                        .put(&name, &Secret::new(format!("{round}-{task}")), expected.as_ref())
                         .await
                 })
             })
@@ -401,18 +304,11 @@ async fn promote_race(open: &Reopen) {
     let name = name("promotions");
     let vaults = [open(), open()];
     let first = put(&*vaults[0], &name, "one", None).await;
-    let pending = vaults[1]
-        .stage(&name, &Secret::new("two"))
-        .await
-        .expect("stage");
+    let pending = vaults[1].stage(&name, &Secret::new("two")).await.expect("stage");
     let tasks: Vec<_> = (0..16)
         .map(|task: usize| {
-            let (vault, name, pending, first) = (
-                vaults[task % 2].clone(),
-                name.clone(),
-                pending.clone(),
-                first.clone(),
-            );
+            let (vault, name, pending, first) =
+                (vaults[task % 2].clone(), name.clone(), pending.clone(), first.clone());
             tokio::spawn(async move { vault.promote(&name, &pending, Some(&first)).await })
         })
         .collect();
@@ -425,8 +321,5 @@ async fn promote_race(open: &Reopen) {
         }
     }
     assert_eq!(done, 1);
-    assert_eq!(
-        text(&*vaults[0], &name, Stage::Previous).await.as_deref(),
-        Some("one")
-    );
+    assert_eq!(text(&*vaults[0], &name, Stage::Previous).await.as_deref(), Some("one"));
 }

@@ -58,23 +58,16 @@ async fn a_damaged_database_is_refused_on_opening() {
     ] {
         fs::write(&path, bytes).expect("write");
         match open_store(&data_dir) {
-            Err(OpenError::Store(StoreError::Damaged(text))) => assert!(
-                text.contains("postroom.db") && text.contains("backup"),
-                "{text}"
-            ),
+            Err(OpenError::Store(StoreError::Damaged(text))) => {
+                assert!(text.contains("postroom.db") && text.contains("backup"), "{text}")
+            }
             Err(error) => panic!("{what} damaged: {error}"),
             Ok(_) => panic!("{what} damaged and opened"),
         }
     }
     fs::write(&path, whole).expect("write");
     let store = open_store(&data_dir).expect("the whole file opens");
-    assert!(
-        store
-            .get(&Key::new("rows", "00999"))
-            .await
-            .expect("get")
-            .is_some()
-    );
+    assert!(store.get(&Key::new("rows", "00999")).await.expect("get").is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,10 +100,7 @@ fn newer_and_foreign_databases_are_left_alone() {
     };
     execute("PRAGMA user_version = 99");
     let error = open_store(&data_dir).err().expect("refused");
-    assert!(
-        matches!(error, OpenError::Newer { found: 99, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error}");
     assert!(error.to_string().contains("newer Postroom"), "{error}");
     fs::remove_file(data_dir.database()).expect("remove");
     execute("CREATE TABLE others (x)");
@@ -186,10 +176,7 @@ async fn full(opened: &Opened, name: &SecretName, version: &SecretVersion) {
         .publish("a", &large)
         .await
         .expect_err("a full disk");
-    assert!(
-        error.delivered == 0 && error.reason.contains("a.jsonl"),
-        "{error}"
-    );
+    assert!(error.delivered == 0 && error.reason.contains("a.jsonl"), "{error}");
     assert_eq!(
         fs::metadata(opened.data_dir.events().join("a.jsonl"))
             .expect("metadata")
@@ -225,10 +212,7 @@ async fn full(opened: &Opened, name: &SecretName, version: &SecretVersion) {
     );
     let upload = opened
         .archive
-        .put(
-            &object_store::path::Path::from("a/large"),
-            vec![0_u8; 2_000_000].into(),
-        )
+        .put(&object_store::path::Path::from("a/large"), vec![0_u8; 2_000_000].into())
         .await;
     assert!(upload.is_err(), "an object on a full disk");
     let error = open_archive(&opened.data_dir.archive())
@@ -239,12 +223,7 @@ async fn full(opened: &Opened, name: &SecretName, version: &SecretVersion) {
 
 /// All goes on, and what was acknowledged is there.
 async fn space_again(opened: &Opened, name: &SecretName, version: &SecretVersion) {
-    opened
-        .ports
-        .store
-        .update(row(9999))
-        .await
-        .expect("the store goes on");
+    opened.ports.store.update(row(9999)).await.expect("the store goes on");
     opened
         .ports
         .publisher
@@ -258,12 +237,7 @@ async fn space_again(opened: &Opened, name: &SecretName, version: &SecretVersion
         .await
         .expect("the vault goes on");
     assert_eq!(
-        opened
-            .events
-            .tail("a")
-            .expect("a tail")
-            .poll()
-            .expect("poll"),
+        opened.events.tail("a").expect("a tail").poll().expect("poll"),
         events(1..=5),
         "nothing half-written is left behind"
     );
@@ -272,17 +246,12 @@ async fn space_again(opened: &Opened, name: &SecretName, version: &SecretVersion
 /// A disk that turns read-only while files are open for writing is the kernel's doing and cannot be staged here.
 fn read_only(disk: &Path, data_dir: &DataDir) {
     assert!(
-        run(
-            "mount",
-            &["-o", "remount,ro", disk.to_str().expect("a name")]
-        ),
+        run("mount", &["-o", "remount,ro", disk.to_str().expect("a name")]),
         "a remount"
     );
     let before = fs::read(data_dir.database()).expect("read");
     for error in [
-        open(data_dir.clone(), &OpenOptions::default())
-            .err()
-            .expect("refused"),
+        open(data_dir.clone(), &OpenOptions::default()).err().expect("refused"),
         open_store(data_dir).err().expect("refused"),
         open_archive(&data_dir.archive()).expect_err("refused"),
     ] {
@@ -293,10 +262,7 @@ fn read_only(disk: &Path, data_dir: &DataDir) {
         );
     }
     let text = refusal(data_dir, None, None);
-    assert!(
-        text.contains("secrets.lock") && text.contains("writable"),
-        "{text}"
-    );
+    assert!(text.contains("secrets.lock") && text.contains("writable"), "{text}");
     assert_eq!(fs::read(data_dir.database()).expect("read"), before);
 }
 
@@ -305,11 +271,7 @@ struct Mounted(std::path::PathBuf);
 
 impl Mounted {
     fn new(at: &Path) -> Option<Self> {
-        run(
-            "mount",
-            &["-t", "tmpfs", "-o", "size=4m", "tmpfs", at.to_str()?],
-        )
-        .then(|| Self(at.to_owned()))
+        run("mount", &["-t", "tmpfs", "-o", "size=4m", "tmpfs", at.to_str()?]).then(|| Self(at.to_owned()))
     }
 }
 

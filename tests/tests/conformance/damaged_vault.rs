@@ -28,11 +28,7 @@ fn reopen(
 }
 
 /// The text of the error an opening ends with.
-pub(crate) fn refusal(
-    data_dir: &DataDir,
-    wanted: Option<KeySource>,
-    passphrase: Option<&'static str>,
-) -> String {
+pub(crate) fn refusal(data_dir: &DataDir, wanted: Option<KeySource>, passphrase: Option<&'static str>) -> String {
     match reopen(data_dir, wanted, passphrase) {
         Ok(_) => panic!("it opens"),
         Err(error) => error.to_string(),
@@ -85,15 +81,9 @@ async fn a_missing_wrong_open_or_broken_key_stops_with_a_sentence() {
     fs::write(&paths.key, &key).expect("write");
     fs::set_permissions(&paths.key, fs::Permissions::from_mode(0o640)).expect("chmod");
     let text = refusal(&data_dir, None, None);
-    assert!(
-        text.contains("chmod 600") && text.contains("secrets.key"),
-        "{text}"
-    );
+    assert!(text.contains("chmod 600") && text.contains("secrets.key"), "{text}");
     fs::set_permissions(&paths.key, fs::Permissions::from_mode(0o600)).expect("chmod");
-    assert!(
-        refusal(&data_dir, Some(KeySource::Passphrase), Some("x"))
-            .contains("takes its key from key-file")
-    );
+    assert!(refusal(&data_dir, Some(KeySource::Passphrase), Some("x")).contains("takes its key from key-file"));
 
     assert_eq!(
         fs::read(&paths.sealed).expect("read"),
@@ -138,10 +128,7 @@ async fn a_changed_sealed_file_is_refused() {
         let mut changed = whole.clone();
         changed[at] ^= 1;
         fs::write(&path, changed).expect("write");
-        assert!(
-            refusal(&data_dir, None, None).contains("secrets.sealed"),
-            "{what}"
-        );
+        assert!(refusal(&data_dir, None, None).contains("secrets.sealed"), "{what}");
         let read = vault.read(&name, Stage::Current).await;
         assert!(
             matches!(read, Err(VaultError::Damaged(_))),
@@ -150,10 +137,7 @@ async fn a_changed_sealed_file_is_refused() {
     }
     for cut in [0, 10, whole.len() - 1] {
         fs::write(&path, &whole[..cut]).expect("write");
-        assert!(
-            refusal(&data_dir, None, None).contains("backup"),
-            "cut to {cut}"
-        );
+        assert!(refusal(&data_dir, None, None).contains("backup"), "cut to {cut}");
     }
     fs::write(&path, "{\"kind\":\"postroom secrets\",\"format\":2}\n").expect("write");
     assert!(refusal(&data_dir, None, None).contains("newer Postroom"));
@@ -202,9 +186,7 @@ async fn the_key_source_can_be_changed_and_changed_back() {
         .expect("rewrap back");
     let first_key = fs::read(&paths.key).expect("a key file");
     assert_eq!(
-        value(reopen(&data_dir, None, None).expect("open"))
-            .await
-            .expect("read"),
+        value(reopen(&data_dir, None, None).expect("open")).await.expect("read"),
         "canary-5f2e"
     );
     reopen(&data_dir, None, None)
@@ -221,18 +203,14 @@ async fn the_key_source_can_be_changed_and_changed_back() {
     fs::write(&paths.key, &first_key).expect("write");
     fs::set_permissions(&paths.key, fs::Permissions::from_mode(0o600)).expect("chmod");
     assert_eq!(
-        value(reopen(&data_dir, None, None).expect("open"))
-            .await
-            .expect("read"),
+        value(reopen(&data_dir, None, None).expect("open")).await.expect("read"),
         "canary-5f2e"
     );
     assert_eq!(fs::read(&paths.key).expect("read"), second_key);
     fs::write(&next, &first_key).expect("write");
     fs::set_permissions(&next, fs::Permissions::from_mode(0o600)).expect("chmod");
     assert_eq!(
-        value(reopen(&data_dir, None, None).expect("open"))
-            .await
-            .expect("read"),
+        value(reopen(&data_dir, None, None).expect("open")).await.expect("read"),
         "canary-5f2e"
     );
     assert_eq!(

@@ -41,10 +41,7 @@ async fn torn_lines_of_the_event_log_are_dropped() {
     fs::write(&path, "{\"seq").expect("write");
     log.publish("a", &events(1..=1)).await.expect("publish");
     fs::write(&path, "something\nelse\n").expect("write");
-    let error = log
-        .publish("a", &events(1..=1))
-        .await
-        .expect_err("no event log");
+    let error = log.publish("a", &events(1..=1)).await.expect_err("no event log");
     assert!(error.reason.contains("restore"), "{error}");
     assert_eq!(
         fs::read_to_string(&path).expect("read"),
@@ -63,12 +60,7 @@ fn a_data_directory_is_private() {
     let temporary = tempfile::tempdir().expect("a directory");
     let root = temporary.path().join("deep/data");
     let data_dir = DataDir::open(&root).expect("open");
-    for path in [
-        root.clone(),
-        data_dir.archive(),
-        data_dir.events(),
-        data_dir.locks(),
-    ] {
+    for path in [root.clone(), data_dir.archive(), data_dir.events(), data_dir.locks()] {
         assert_eq!(
             fs::metadata(&path).expect("metadata").permissions().mode() & 0o777,
             0o700,
@@ -93,15 +85,8 @@ fn a_data_directory_is_private() {
 
     let file = temporary.path().join("file");
     fs::write(&file, "").expect("write");
-    assert!(matches!(
-        DataDir::open(&file),
-        Err(OpenError::NotADirectory { .. })
-    ));
-    symlink(
-        temporary.path().join("nowhere"),
-        temporary.path().join("dangling"),
-    )
-    .expect("a link");
+    assert!(matches!(DataDir::open(&file), Err(OpenError::NotADirectory { .. })));
+    symlink(temporary.path().join("nowhere"), temporary.path().join("dangling")).expect("a link");
     assert!(DataDir::open(&temporary.path().join("dangling")).is_err());
 }
 
@@ -110,10 +95,7 @@ fn a_second_serve_is_refused_by_name() {
     let (_kept, data_dir) = directory();
     let first = data_dir.serve_lock().expect("the first");
     let error = data_dir.serve_lock().expect_err("the second");
-    assert!(
-        error.to_string().contains(&std::process::id().to_string()),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
     drop(first);
     data_dir.serve_lock().expect("after the first ended");
 }

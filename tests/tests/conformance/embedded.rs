@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use local::adapters::{
-    DataDir, EventLog, HttpOptions, KeySource, OpenOptions, ReqwestHttp, SealedVault, SqliteStore,
-    SystemClock, SystemRng, TimerScheduler, open, open_archive,
+    DataDir, EventLog, HttpOptions, KeySource, OpenOptions, ReqwestHttp, SealedVault, SqliteStore, SystemClock,
+    SystemRng, TimerScheduler, open, open_archive,
 };
 use shared::{
     memory::ManualClock,
@@ -47,8 +47,7 @@ async fn vault_suite_with_a_key_file() {
     let (_kept, data_dir) = directory();
     let clock = ManualClock::default();
     let moved = clock.clone();
-    let reopen: vault::Reopen =
-        Box::new(move || Arc::new(sealed(&data_dir, &clock)) as Arc<dyn Vault>);
+    let reopen: vault::Reopen = Box::new(move || Arc::new(sealed(&data_dir, &clock)) as Arc<dyn Vault>);
     vault::all(&reopen, &|duration| moved.advance(duration)).await;
 }
 
@@ -75,12 +74,8 @@ async fn vault_suite_with_a_passphrase() {
 #[tokio::test(flavor = "multi_thread")]
 async fn scheduler_suite() {
     let (_kept, data_dir) = directory();
-    let reopen: scheduler::Reopen = Box::new(move || {
-        Arc::new(TimerScheduler::new(
-            sqlite(&data_dir),
-            Arc::new(SystemClock),
-        )) as Arc<dyn Scheduler>
-    });
+    let reopen: scheduler::Reopen =
+        Box::new(move || Arc::new(TimerScheduler::new(sqlite(&data_dir), Arc::new(SystemClock))) as Arc<dyn Scheduler>);
     scheduler::all(&reopen).await;
 }
 
@@ -107,8 +102,7 @@ async fn publisher_suite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn archive_suite() {
     let (_kept, data_dir) = directory();
-    let reopen: archive::Reopen =
-        Box::new(move || open_archive(&data_dir.archive()).expect("an archive"));
+    let reopen: archive::Reopen = Box::new(move || open_archive(&data_dir.archive()).expect("an archive"));
     archive::all(&reopen).await;
 }
 
@@ -158,14 +152,8 @@ async fn a_named_proxy_is_used() {
         proxy: Some("http://user:canary@[bad".into()),
         ..HttpOptions::default()
     };
-    let error = ReqwestHttp::new(&options)
-        .err()
-        .expect("refused")
-        .to_string();
-    assert!(
-        error.contains("HTTPS_PROXY") && !error.contains("canary"),
-        "{error}"
-    );
+    let error = ReqwestHttp::new(&options).err().expect("refused").to_string();
+    assert!(error.contains("HTTPS_PROXY") && !error.contains("canary"), "{error}");
 }
 
 /// Writers of two instances wait for one another; they are not sent away with *conflict* or *unavailable*.
@@ -228,9 +216,7 @@ async fn a_named_certificate_authority_is_trusted() {
     let address = listener.local_addr().expect("an address");
     let app = axum::Router::new().route(
         "/",
-        axum::routing::get(|request: axum::extract::Request| async move {
-            format!("{:?}", request.version())
-        }),
+        axum::routing::get(|request: axum::extract::Request| async move { format!("{:?}", request.version()) }),
     );
     let server = axum_server::from_tcp_rustls(
         listener,
@@ -251,11 +237,7 @@ async fn a_named_certificate_authority_is_trusted() {
         async move { http.call(request).await }
     };
     let answer = get(Some(ca_file)).await.expect("a call");
-    assert_eq!(
-        answer.version(),
-        ::http::Version::HTTP_2,
-        "HTTP/2 is agreed on"
-    );
+    assert_eq!(answer.version(), ::http::Version::HTTP_2, "HTTP/2 is agreed on");
     match get(None).await {
         Err(HttpError::Connect { reason, .. }) => {
             assert!(reason.contains("certificate"), "{reason}");
@@ -310,19 +292,10 @@ async fn everything_opens_twice() {
     let two = open(data_dir, &OpenOptions::default()).expect("open again");
     assert_ne!(one.ports.instance, two.ports.instance);
     assert!(!(one.ports.dead)(&two.ports.instance) && !(one.ports.dead)(&one.ports.instance));
-    assert_eq!(
-        one.vault.key_source().expect("a source"),
-        KeySource::KeyFile
-    );
+    assert_eq!(one.vault.key_source().expect("a source"), KeySource::KeyFile);
     let name = two.ports.instance.clone();
     drop(two);
     assert!((one.ports.dead)(&name), "a dropped instance is dead");
-    assert!(
-        !(one.ports.dead)("elsewhere-1"),
-        "others are not ours to judge"
-    );
-    assert!(
-        !(one.ports.dead)("local-../../secrets"),
-        "an instance is no path"
-    );
+    assert!(!(one.ports.dead)("elsewhere-1"), "others are not ours to judge");
+    assert!(!(one.ports.dead)("local-../../secrets"), "an instance is no path");
 }

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use serde_json::json;
 use shared::{
     memory::{
-        ManualClock, Memory, MemoryPublisher, MemoryScheduler, MemoryStore, MemoryVault,
-        PausedClock, PublisherFault, SeededRng, StoreCall, StoreFault, VaultCall, VaultFault,
+        ManualClock, Memory, MemoryPublisher, MemoryScheduler, MemoryStore, MemoryVault, PausedClock, PublisherFault,
+        SeededRng, StoreCall, StoreFault, VaultCall, VaultFault,
     },
     ports::{
-        Clock, Condition, Key, Publisher, Query, Scheduler, SecretName, Stage, Store, StoreError,
-        Vault, VaultError, Write,
+        Clock, Condition, Key, Publisher, Query, Scheduler, SecretName, Stage, Store, StoreError, Vault, VaultError,
+        Write,
     },
     secret::Secret,
 };
@@ -105,21 +105,13 @@ async fn value(store: &MemoryStore) -> Option<i64> {
 #[tokio::test]
 async fn an_armed_conflict_writes_nothing_and_a_lost_acknowledgement_does() {
     let store = MemoryStore::default();
-    store
-        .faults()
-        .arm(StoreCall::Transact, StoreFault::Conflict, 1);
-    assert!(matches!(
-        store.transact(vec![put(1)]).await,
-        Err(StoreError::Conflict)
-    ));
+    store.faults().arm(StoreCall::Transact, StoreFault::Conflict, 1);
+    assert!(matches!(store.transact(vec![put(1)]).await, Err(StoreError::Conflict)));
     assert_eq!(value(&store).await, None);
     store
         .faults()
         .arm(StoreCall::Transact, StoreFault::AcknowledgementLost, 1);
-    assert!(matches!(
-        store.transact(vec![put(2)]).await,
-        Err(StoreError::Conflict)
-    ));
+    assert!(matches!(store.transact(vec![put(2)]).await, Err(StoreError::Conflict)));
     assert_eq!(value(&store).await, Some(2), "it was applied");
     store
         .faults()
@@ -141,29 +133,10 @@ async fn stale_reads_show_what_stood_before() {
     store.faults().arm(StoreCall::Get, StoreFault::Stale, 1);
     assert_eq!(value(&store).await, Some(1));
     assert_eq!(value(&store).await, Some(2));
-    store
-        .update(Write::delete(Key::new("p", "s")))
-        .await
-        .expect("delete");
+    store.update(Write::delete(Key::new("p", "s"))).await.expect("delete");
     store.faults().arm(StoreCall::Query, StoreFault::Stale, 1);
-    assert_eq!(
-        store
-            .query(&Query::all("p"))
-            .await
-            .expect("query")
-            .items
-            .len(),
-        1
-    );
-    assert_eq!(
-        store
-            .query(&Query::all("p"))
-            .await
-            .expect("query")
-            .items
-            .len(),
-        0
-    );
+    assert_eq!(store.query(&Query::all("p")).await.expect("query").items.len(), 1);
+    assert_eq!(store.query(&Query::all("p")).await.expect("query").items.len(), 0);
 }
 
 #[tokio::test]
@@ -171,9 +144,7 @@ async fn an_empty_page_leads_on() {
     let store = MemoryStore::default();
     store.update(put(1)).await.expect("put");
     for descending in [false, true] {
-        store
-            .faults()
-            .arm(StoreCall::Query, StoreFault::EmptyPage, 1);
+        store.faults().arm(StoreCall::Query, StoreFault::EmptyPage, 1);
         let mut query = Query {
             descending,
             ..Query::all("p")
@@ -193,18 +164,12 @@ async fn unavailable_and_a_full_disk() {
         store.get(&Key::new("p", "s")).await,
         Err(StoreError::Unavailable(_))
     ));
-    assert!(matches!(
-        store.update(put(1)).await,
-        Err(StoreError::Unavailable(_))
-    ));
+    assert!(matches!(store.update(put(1)).await, Err(StoreError::Unavailable(_))));
     store
         .faults()
         .arm_after(StoreCall::Update, StoreFault::CannotWrite, 1, 1);
     store.update(put(1)).await.expect("the first passes");
-    assert!(matches!(
-        store.update(put(2)).await,
-        Err(StoreError::CannotWrite(_))
-    ));
+    assert!(matches!(store.update(put(2)).await, Err(StoreError::CannotWrite(_))));
     assert_eq!(value(&store).await, Some(1));
 }
 
@@ -212,13 +177,8 @@ async fn unavailable_and_a_full_disk() {
 async fn vault_faults() {
     let vault = MemoryVault::new(Arc::new(ManualClock::default()));
     let name = SecretName("grant/x".into());
-    let first = vault
-        .put(&name, &Secret::new("one"), None)
-        .await
-        .expect("put");
-    vault
-        .faults()
-        .arm(VaultCall::Put, VaultFault::AcknowledgementLost, 1);
+    let first = vault.put(&name, &Secret::new("one"), None).await.expect("put");
+    vault.faults().arm(VaultCall::Put, VaultFault::AcknowledgementLost, 1);
     assert!(matches!(
         vault.put(&name, &Secret::new("two"), Some(&first)).await,
         Err(VaultError::Unavailable(_))
@@ -245,25 +205,14 @@ async fn vault_faults() {
             .expose(),
         "one"
     );
-    vault
-        .faults()
-        .arm(VaultCall::Stage, VaultFault::Conflict, 1);
+    vault.faults().arm(VaultCall::Stage, VaultFault::Conflict, 1);
     assert!(matches!(
         vault.stage(&name, &Secret::new("three")).await,
         Err(VaultError::Conflict { .. })
     ));
-    assert!(
-        vault
-            .read(&name, Stage::Pending)
-            .await
-            .expect("read")
-            .is_none()
-    );
+    assert!(vault.read(&name, Stage::Pending).await.expect("read").is_none());
     vault.faults().arm(None, VaultFault::Denied, 1);
-    assert!(matches!(
-        vault.version(&name).await,
-        Err(VaultError::Denied(_))
-    ));
+    assert!(matches!(vault.version(&name).await, Err(VaultError::Denied(_))));
 }
 
 #[tokio::test]
@@ -276,13 +225,7 @@ async fn publisher_faults() {
         (PublisherFault::AcknowledgementLost, 6, 0),
     ] {
         log.faults().arm((), fault, 1);
-        assert_eq!(
-            log.publish("a", &batch)
-                .await
-                .expect_err("a fault")
-                .delivered,
-            said
-        );
+        assert_eq!(log.publish("a", &batch).await.expect_err("a fault").delivered, said);
         assert_eq!(log.delivered("a").len(), delivered);
     }
     assert_eq!(log.in_effect("a"), batch, "repetitions are seen through");
@@ -292,18 +235,13 @@ async fn publisher_faults() {
 async fn memory_counts_its_faults_and_its_dead() {
     let memory = Memory::new(1, Arc::new(PausedClock::default()));
     memory.scheduler.faults().arm((), "no", 1);
-    memory
-        .publisher
-        .faults()
-        .arm((), PublisherFault::Refused, 1);
+    memory.publisher.faults().arm((), PublisherFault::Refused, 1);
     assert_eq!(memory.armed(), 2);
     assert!(memory.scheduler.list().await.is_err());
     memory.publisher.faults().clear();
     assert_eq!(memory.armed(), 0);
-    let http: Arc<dyn shared::ports::Http> = Arc::new(
-        local::adapters::ReqwestHttp::new(&local::adapters::HttpOptions::default())
-            .expect("a client"),
-    );
+    let http: Arc<dyn shared::ports::Http> =
+        Arc::new(local::adapters::ReqwestHttp::new(&local::adapters::HttpOptions::default()).expect("a client"));
     let ports = memory.ports("one", http);
     assert!(!(ports.dead)("two"));
     memory.bury("two");

@@ -100,12 +100,7 @@ async fn work() {
     if task == "forever" {
         for at in 0_u64.. {
             // Two rows in one transaction and an event: whoever comes after must find both or neither, and whole lines.
-            let pair = |name: &str| {
-                Write::put(
-                    Key::new("pairs", name),
-                    [("n".to_owned(), at.into())].into(),
-                )
-            };
+            let pair = |name: &str| Write::put(Key::new("pairs", name), [("n".to_owned(), at.into())].into());
             ports
                 .store
                 .transact(vec![one_more(), pair("left"), pair("right")])
@@ -195,20 +190,14 @@ async fn the_killed_leave_everything_whole() {
                 .or(done);
         }
         worker.kill();
-        assert!(
-            (here.ports.dead)(&worker.instance),
-            "it is known to be dead"
-        );
+        assert!((here.ports.dead)(&worker.instance), "it is known to be dead");
         let rows = here
             .ports
             .store
             .get_many(&[Key::new("pairs", "left"), Key::new("pairs", "right")])
             .await
             .expect("get_many");
-        let numbers: Vec<_> = rows
-            .iter()
-            .map(|item| item.attributes["n"].as_u64())
-            .collect();
+        let numbers: Vec<_> = rows.iter().map(|item| item.attributes["n"].as_u64()).collect();
         assert!(
             numbers.len() == 2 && numbers[0] == numbers[1],
             "both rows or neither: {numbers:?}"
@@ -232,9 +221,7 @@ async fn the_killed_leave_everything_whole() {
     // Alone again, after unclean ends: the check on opening passes, and the traces of the dead are swept away.
     drop(here);
     let here = reopened(&data_dir);
-    let locks = std::fs::read_dir(data_dir.locks())
-        .expect("the locks")
-        .count();
+    let locks = std::fs::read_dir(data_dir.locks()).expect("the locks").count();
     assert_eq!(locks, 2, "the database's lock and this instance's");
     drop(here);
 }

@@ -31,11 +31,7 @@ fn recorder(clock: Arc<dyn Clock>, takes: Duration) -> (Fire, Firings) {
     let fired = Arc::new(Mutex::new(BTreeMap::<String, Vec<Timestamp>>::new()));
     let kept = fired.clone();
     let fire: Fire = Arc::new(move |account| {
-        kept.lock()
-            .expect("lock")
-            .entry(account)
-            .or_default()
-            .push(clock.now());
+        kept.lock().expect("lock").entry(account).or_default().push(clock.now());
         let clock = clock.clone();
         Box::pin(async move { clock.sleep(takes).await })
     });
@@ -47,10 +43,7 @@ async fn each_account_fires_once_an_interval_at_its_own_place_in_the_window() {
     let clock: Arc<dyn Clock> = Arc::new(PausedClock::default());
     let timers = TimerScheduler::new(Arc::new(MemoryStore::default()), clock.clone());
     for at in 0..20 {
-        timers
-            .put(&schedule(&format!("a{at}"), 300, 60))
-            .await
-            .expect("put");
+        timers.put(&schedule(&format!("a{at}"), 300, 60)).await.expect("put");
     }
     timers
         .put(&Schedule {
@@ -78,16 +71,10 @@ async fn each_account_fires_once_an_interval_at_its_own_place_in_the_window() {
             "{account}: {times:?}"
         );
         let place = steady[0].as_second().rem_euclid(300);
-        assert!(
-            (0..=60).contains(&place),
-            "{account} fires {place} s after the moment"
-        );
+        assert!((0..=60).contains(&place), "{account} fires {place} s after the moment");
         places.insert(place);
     }
-    assert!(
-        places.len() > 10,
-        "accounts are spread over the window: {places:?}"
-    );
+    assert!(places.len() > 10, "accounts are spread over the window: {places:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,16 +98,10 @@ async fn firings_of_one_account_never_overlap_and_hold_no_other() {
             slept
                 .sleep(Duration::from_secs(if account == "slow" { 25 } else { 1 }))
                 .await;
-            seen.lock()
-                .expect("lock")
-                .get_mut(&account)
-                .expect("it runs")
-                .0 -= 1;
+            seen.lock().expect("lock").get_mut(&account).expect("it runs").0 -= 1;
         })
     });
-    timers
-        .run(fire, clock.sleep(Duration::from_secs(100)))
-        .await;
+    timers.run(fire, clock.sleep(Duration::from_secs(100))).await;
     let running = running.lock().expect("lock").clone();
     assert!((3..=5).contains(&running["slow"].1), "{running:?}");
     assert!((10..=12).contains(&running["quick"].1), "{running:?}");
@@ -152,9 +133,7 @@ async fn changes_by_others_take_effect_and_a_busy_store_stops_nothing() {
     clock.sleep(Duration::from_secs(130)).await;
     let before = count("a");
     assert!(before >= 3, "{before}");
-    store
-        .faults()
-        .arm(StoreCall::Query, StoreFault::Unavailable, 1000);
+    store.faults().arm(StoreCall::Query, StoreFault::Unavailable, 1000);
     clock.sleep(Duration::from_mins(2)).await;
     assert_eq!(count("a"), before + 2, "the schedules as last read go on");
     store.faults().clear();
@@ -213,8 +192,6 @@ async fn a_panic_in_a_run_stops_neither_timers_nor_account() {
             panic!("a defect in a run");
         })
     });
-    timers
-        .run(fire, clock.sleep(Duration::from_secs(200)))
-        .await;
+    timers.run(fire, clock.sleep(Duration::from_secs(200))).await;
     assert!(*fired.lock().expect("lock") >= 4);
 }

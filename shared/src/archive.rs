@@ -1,0 +1,202 @@
+//! The layout of the bytes: account / message key / attempt, over the `object_store` crate.
+//!
+//! `attempt` is `fence-counter`: no key is ever written twice, so a run that lost its lease harms nobody and Exchange
+//! may make MIME anew as it likes. The record names the attempt that counts and its SHA-256; other attempts are
+//! orphans that reconciliation removes.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::TryStreamExt as _;
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, path::Path};
+
+use crate::{field::Id, message::MessageKey};
+
+/// Why bytes were not kept or found.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The archive refused or failed.
+    #[error("the archive could not {act} {path}: {source}")]
+    Store {
+        /// `write`, `read`, `list` or `remove`.
+        act: &'static str,
+        /// The object.
+        path: String,
+        /// Why.
+        source: object_store::Error,
+    },
+}
+
+impl ArchiveError {
+    fn new(act: &'static str, path: &Path, source: object_store::Error) -> Self {
+        Self::Store {
+            act,
+            path: path.to_string(),
+            source,
+        }
+    }
+}
+
+/// Where bytes live.
+#[derive(Clone)]
+pub struct Archive {
+    store: Arc<dyn ObjectStore>,
+    part: usize,
+}
+
+/// One attempt at archiving one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// `fence-counter`.
+    pub name: String,
+    root: Path,
+}
+
+impl Attempt {
+    /// The folder of the attempt.
+    pub fn path(&self) -> &str {
+        self.root.as_ref()
+    }
+
+    fn object(&self, name: &str) -> Path {
+        self.root.clone().join(name)
+    }
+}
+
+impl Archive {
+    /// Over a store that takes uploads in parts of `part` bytes (S3: at least 5 MiB; a directory: any).
+    pub fn new(store: Arc<dyn ObjectStore>, part: usize) -> Self {
+        Self { store, part }
+    }
+
+    /// The place of an attempt.
+    pub fn attempt(account: &Id, key: &MessageKey, fence: i64, counter: u64) -> Attempt {
+        let name = format!("{fence}-{counter}");
+        Attempt {
+            root: Path::from_iter([account.as_str(), &key.0, &name]),
+            name,
+        }
+    }
+
+    /// Opens an object of an attempt for writing as it streams by.
+    pub fn writer(&self, attempt: &Attempt, name: &str) -> Writer {
+        Writer {
+            store: Arc::clone(&self.store),
+            path: attempt.object(name),
+            part: self.part,
+            buffer: BytesMut::new(),
+            upload: None,
+        }
+    }
+
+    /// Writes a small object of an attempt whole.
+    pub async fn put(&self, attempt: &Attempt, name: &str, bytes: Bytes) -> Result<(), ArchiveError> {
+        put(&*self.store, &attempt.object(name), bytes).await
+    }
+
+    /// Reads an object by the path of its attempt and its name.
+    pub async fn read(&self, attempt_path: &str, name: &str) -> Result<Bytes, ArchiveError> {
+        let path = Path::from(attempt_path).join(name);
+        let read = async { self.store.get(&path).await?.bytes().await };
+        read.await.map_err(|error| ArchiveError::new("read", &path, error))
+    }
+
+    /// Attempts of one account with their objects, for reconciliation.
+    pub async fn objects(&self, account: &Id) -> Result<Vec<String>, ArchiveError> {
+        let root = Path::from(account.as_str());
+        let list = self
+            .store
+            .list(Some(&root))
+            .map_ok(|object| object.location.to_string());
+        list.try_collect()
+            .await
+            .map_err(|error| ArchiveError::new("list", &root, error))
+    }
+
+    /// Removes one object.
+    pub async fn remove(&self, path: &str) -> Result<(), ArchiveError> {
+        let path = Path::from(path);
+        match self.store.delete(&path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(ArchiveError::new("remove", &path, error)),
+        }
+    }
+}
+
+async fn put(store: &dyn ObjectStore, path: &Path, bytes: Bytes) -> Result<(), ArchiveError> {
+    let options = PutOptions::from(PutMode::Create);
+    store
+        .put_opts(path, PutPayload::from_bytes(bytes), options)
+        .await
+        .map(drop)
+        .map_err(|error| ArchiveError::new("write", path, error))
+}
+
+/// An object being written: one put if it is small, parts one at a time if it is not. Nothing is visible under its key
+/// before [`Writer::finish`].
+pub struct Writer {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    part: usize,
+    buffer: BytesMut,
+    upload: Option<Box<dyn MultipartUpload>>,
+}
+
+impl Writer {
+    /// Takes the next bytes.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
+        self.buffer.extend_from_slice(bytes);
+        while self.buffer.len() >= self.part {
+            let part = self.buffer.split_to(self.part).freeze();
+            self.put_part(part).await?;
+        }
+        Ok(())
+    }
+
+    async fn put_part(&mut self, part: Bytes) -> Result<(), ArchiveError> {
+        let failed = |path: &Path, error| ArchiveError::new("write", path, error);
+        let upload = match &mut self.upload {
+            Some(upload) => upload,
+            none => {
+                let upload = self
+                    .store
+                    .put_multipart(&self.path)
+                    .await
+                    .map_err(|error| failed(&self.path, error))?;
+                none.insert(upload)
+            }
+        };
+        upload
+            .put_part(PutPayload::from_bytes(part))
+            .await
+            .map_err(|error| failed(&self.path, error))
+    }
+
+    /// Makes the object durable and visible.
+    pub async fn finish(mut self) -> Result<(), ArchiveError> {
+        let rest = self.buffer.split().freeze();
+        if self.upload.is_none() {
+            return put(&*self.store, &self.path, rest).await;
+        }
+        if !rest.is_empty() {
+            self.put_part(rest).await?;
+        }
+        let Some(mut upload) = self.upload.take() else {
+            return Ok(());
+        };
+        upload
+            .complete()
+            .await
+            .map(drop)
+            .map_err(|error| ArchiveError::new("write", &self.path, error))
+    }
+
+    /// Gives up; what was uploaded goes away.
+    pub async fn abort(mut self) {
+        if let Some(mut upload) = self.upload.take()
+            && let Err(error) = upload.abort().await
+        {
+            tracing::warn!(path = %self.path, %error, "an upload that was given up could not be removed");
+        }
+    }
+}

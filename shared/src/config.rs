@@ -1,0 +1,185 @@
+//! Settings: the only place that reads them, and the only place that documents them.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::origin::{Origin, TrustedOrigins};
+
+/// All settings that a process takes from outside, read once at its start.
+///
+/// | name | meaning | default |
+/// |---|---|---|
+/// | `POSTROOM_TRUST_ENDPOINTS` | origins (`https://host[:port]`, comma-separated) to which tokens and requests may go besides Microsoft's login and Graph hosts; the only way to allow `http` or a loopback address | none |
+/// | `POSTROOM_CA_FILE` | PEM file with certificate authorities to trust besides the platform's | none |
+/// | `POSTROOM_DATA_DIR` | data directory (one machine) | the platform's data folder |
+/// | `POSTROOM_LOG` | what to log, in the syntax of `tracing` filters, for example `info` or `shared=debug` | `warn` on the command line, `info` for `serve` |
+/// | `POSTROOM_LOG_FORMAT` | `text` or `json` | `text` |
+/// | `POSTROOM_PASSPHRASE_FILE` | file whose first line opens the vault, when its key comes from a passphrase | ask on the terminal |
+/// | `POSTROOM_PATIENCE_SECONDS` | the longest wait within a run that Microsoft may ask for; a longer one ends the run, saved | 60 |
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where tokens and requests may go.
+    pub trusted: TrustedOrigins,
+    /// A further certificate authority, as a path.
+    pub ca_file: Option<String>,
+    /// The data directory, if set.
+    pub data_dir: Option<String>,
+    /// The log filter, if set.
+    pub log: Option<String>,
+    /// One JSON object a line instead of text.
+    pub log_json: bool,
+    /// Where the vault's passphrase is, if set.
+    pub passphrase_file: Option<String>,
+    /// The longest wait within a run.
+    pub patience: Duration,
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the setting {name} is wrong: {reason}")]
+pub struct ConfigError {
+    /// Its name.
+    pub name: &'static str,
+    /// What is wrong and what would be right.
+    pub reason: String,
+}
+
+impl Config {
+    /// Reads all settings through `lookup` (the environment in a process, a table in a test).
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let text = |name: &'static str| {
+            lookup(name)
+                .map(|value| value.trim().to_owned())
+                .filter(|value| !value.is_empty())
+        };
+        let mut extra = Vec::new();
+        for part in text("POSTROOM_TRUST_ENDPOINTS")
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
+            extra.push(Origin::parse(part).map_err(|reason| ConfigError {
+                name: "POSTROOM_TRUST_ENDPOINTS",
+                reason,
+            })?);
+        }
+        let patience = match text("POSTROOM_PATIENCE_SECONDS") {
+            None => 60,
+            Some(value) => value
+                .parse::<u32>()
+                .ok()
+                .filter(|seconds| *seconds <= 900)
+                .ok_or_else(|| ConfigError {
+                    name: "POSTROOM_PATIENCE_SECONDS",
+                    reason: format!("`{value}` is not a whole number of seconds from 0 to 900"),
+                })?,
+        };
+        let log_json = match text("POSTROOM_LOG_FORMAT").as_deref() {
+            None | Some("text") => false,
+            Some("json") => true,
+            Some(other) => {
+                return Err(ConfigError {
+                    name: "POSTROOM_LOG_FORMAT",
+                    reason: format!("`{other}` is neither `text` nor `json`"),
+                });
+            }
+        };
+        Ok(Self {
+            trusted: TrustedOrigins::with(extra),
+            ca_file: text("POSTROOM_CA_FILE"),
+            data_dir: text("POSTROOM_DATA_DIR"),
+            log: text("POSTROOM_LOG"),
+            log_json,
+            passphrase_file: text("POSTROOM_PASSPHRASE_FILE"),
+            patience: Duration::from_secs(patience.into()),
+        })
+    }
+}
+
+/// The Microsoft cloud behind a login host: which Graph belongs to it.
+///
+/// Source: Microsoft Entra documentation "National clouds" and Microsoft Graph documentation "National cloud
+/// deployments". Nobody has tried Postroom against the US Government and China clouds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cloud {
+    /// Its name for people.
+    pub name: &'static str,
+    /// Its login host.
+    pub login_host: &'static str,
+    /// Its Graph host. `login.microsoftonline.us` serves two: L4 is taken, L5 (DoD) must be named with the Graph URL.
+    pub graph_host: &'static str,
+}
+
+/// All clouds by login host. The two documents disagree on China's login host: both are taken.
+pub const CLOUDS: [Cloud; 4] = [
+    Cloud {
+        name: "global",
+        login_host: "login.microsoftonline.com",
+        graph_host: "graph.microsoft.com",
+    },
+    Cloud {
+        name: "US Government (L4)",
+        login_host: "login.microsoftonline.us",
+        graph_host: "graph.microsoft.us",
+    },
+    Cloud {
+        name: "China (21Vianet)",
+        login_host: "login.partner.microsoftonline.cn",
+        graph_host: "microsoftgraph.chinacloudapi.cn",
+    },
+    Cloud {
+        name: "China (21Vianet)",
+        login_host: "login.chinacloudapi.cn",
+        graph_host: "microsoftgraph.chinacloudapi.cn",
+    },
+];
+
+/// The Graph host of US Government L5 (DoD), which shares its login host with L4.
+pub const DOD_GRAPH_HOST: &str = "dod-graph.microsoft.us";
+
+impl Cloud {
+    /// The cloud of a login URL.
+    pub fn of_login(url: &Url) -> Option<Self> {
+        let host = url.host_str()?;
+        CLOUDS.into_iter().find(|cloud| cloud.login_host == host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::from_lookup(|name| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn nothing_set_is_fine() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.patience, Duration::from_secs(60));
+        assert!(config.ca_file.is_none());
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named() {
+        assert_eq!(
+            read(&[("POSTROOM_TRUST_ENDPOINTS", "not a url")]).unwrap_err().name,
+            "POSTROOM_TRUST_ENDPOINTS"
+        );
+        assert_eq!(
+            read(&[("POSTROOM_PATIENCE_SECONDS", "9999")]).unwrap_err().name,
+            "POSTROOM_PATIENCE_SECONDS"
+        );
+        assert_eq!(
+            read(&[("POSTROOM_LOG_FORMAT", "xml")]).unwrap_err().name,
+            "POSTROOM_LOG_FORMAT"
+        );
+    }
+}

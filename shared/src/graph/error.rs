@@ -1,0 +1,323 @@
+//! What Graph's answers mean. Branches on status and code (case does not count), never on the text.
+//!
+//! Sources: Microsoft Graph "error responses and resource types", "Throttling", "delta query overview"; what is only
+//! reported by practitioners is marked so where it is used.
+
+use std::time::Duration;
+
+use http::{HeaderMap, header};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::{error::Next, message::cut, oauth::TokenError, ports::HttpError, time::between};
+
+/// The kinds of failure.
+#[derive(Debug)]
+pub enum GraphErrorKind {
+    /// Microsoft wants a longer wait than this run has patience for.
+    Throttled {
+        /// Not before this instant.
+        until: Timestamp,
+    },
+    /// Not to be had now, after all tries: 5xx, the network, answers that are none.
+    Unavailable,
+    /// There is no access token.
+    Token(TokenError),
+    /// The access token is refused, and a new one, too.
+    Unauthorized,
+    /// A right is missing.
+    Forbidden,
+    /// There is no Exchange Online mailbox of that name.
+    NoMailbox,
+    /// What was asked for is not there.
+    NotFound,
+    /// The delta state is gone: walk the folder anew.
+    Reset,
+    /// This one item cannot be read.
+    Corrupt,
+    /// Exchange cannot make MIME of this item.
+    NoMime,
+    /// A link leads elsewhere; nothing was sent there.
+    Foreign,
+    /// Refused for good.
+    Refused,
+}
+
+/// A failed call.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct GraphError {
+    /// The kind.
+    pub kind: GraphErrorKind,
+    /// What happened, for an admin.
+    pub what: String,
+    /// HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// Graph's code, if there was one.
+    pub code: Option<String>,
+    /// Microsoft's `request-id`.
+    pub request_id: Option<String>,
+}
+
+/// The error envelope, as far as it is read.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Envelope {
+    #[serde(default)]
+    pub(super) error: Option<EnvelopeError>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct EnvelopeError {
+    #[serde(default)]
+    pub(super) code: String,
+    #[serde(default)]
+    pub(super) message: String,
+}
+
+/// What an answer that is no success means for the retry place.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Wait, then send it again: throttled.
+    Wait(Option<Duration>),
+    /// Send it again: trouble that passes.
+    Again(Option<Duration>),
+    /// The access token is refused.
+    Token,
+    /// It stays so.
+    Final,
+}
+
+impl GraphError {
+    /// What next, seen from a run.
+    pub fn next(&self, now: Timestamp) -> Next {
+        match &self.kind {
+            GraphErrorKind::Throttled { until } => Next::Retry {
+                after: Some(between(now, *until)),
+            },
+            GraphErrorKind::Unavailable => Next::Retry { after: None },
+            GraphErrorKind::Token(error) => error.next(),
+            GraphErrorKind::Unauthorized | GraphErrorKind::Forbidden => Next::FixCredential,
+            GraphErrorKind::NoMailbox | GraphErrorKind::NotFound => Next::FixAccount,
+            GraphErrorKind::Reset => Next::ResetCursor,
+            GraphErrorKind::Corrupt | GraphErrorKind::NoMime => Next::Quarantine,
+            GraphErrorKind::Foreign | GraphErrorKind::Refused => Next::Fail,
+        }
+    }
+
+    pub(super) fn new(kind: GraphErrorKind, what: impl Into<String>) -> Self {
+        Self {
+            kind,
+            what: what.into(),
+            status: None,
+            code: None,
+            request_id: None,
+        }
+    }
+
+    /// Whether the whole mailbox or app is concerned, not this one item.
+    pub fn stops_the_run(&self) -> bool {
+        matches!(
+            self.kind,
+            GraphErrorKind::Throttled { .. }
+                | GraphErrorKind::Token(_)
+                | GraphErrorKind::Unauthorized
+                | GraphErrorKind::Forbidden
+                | GraphErrorKind::NoMailbox
+        )
+    }
+}
+
+impl From<TokenError> for GraphError {
+    fn from(error: TokenError) -> Self {
+        let what = error.what.clone();
+        Self::new(GraphErrorKind::Token(error), what)
+    }
+}
+
+impl From<&HttpError> for GraphError {
+    fn from(error: &HttpError) -> Self {
+        Self::new(GraphErrorKind::Unavailable, error.to_string())
+    }
+}
+
+/// `Retry-After` (RFC 9110 section 10.2.3): whole seconds, and as Graph does it a decimal fraction; or a date. Nothing
+/// if it is absent, negative or nonsense.
+pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    let date = Timestamp::try_from(date).ok()?;
+    Some(between(now, date))
+}
+
+/// Decides by status and code.
+pub(super) fn verdict(status: u16, code: &str, empty: bool, after: Option<Duration>) -> Verdict {
+    match status {
+        429 | 509 => Verdict::Wait(after),
+        401 => Verdict::Token,
+        // Empty 404s were seen for messages that do exist (practitioners' reports); a real one has a code.
+        404 if empty => Verdict::Again(None),
+        500 if is_item_trouble(code) => Verdict::Final,
+        503 if after.is_some() => Verdict::Wait(after),
+        408 | 500 | 502 | 503 | 504 => Verdict::Again(after),
+        _ => Verdict::Final,
+    }
+}
+
+fn any(code: &str, codes: &[&str]) -> bool {
+    codes.iter().any(|known| known.eq_ignore_ascii_case(code))
+}
+
+fn is_item_trouble(code: &str) -> bool {
+    any(
+        code,
+        &[
+            "ErrorMimeContentConversionFailed",
+            "ErrorCorruptData",
+            "ErrorItemCorrupt",
+            "ErrorInvalidRecipients",
+        ],
+    )
+}
+
+/// Whether the answer says that the delta state is gone. Practitioners saw the codes in both cases and with 400, 404
+/// and 410.
+pub(super) fn is_reset(status: u16, code: &str) -> bool {
+    status == 410
+        || any(
+            code,
+            &[
+                "syncStateNotFound",
+                "syncStateInvalid",
+                "resyncRequired",
+                "InvalidSyncStateData",
+            ],
+        )
+}
+
+/// The final meaning of an answer.
+pub(super) fn final_kind(status: u16, code: &str) -> GraphErrorKind {
+    if is_reset(status, code) {
+        return GraphErrorKind::Reset;
+    }
+    if any(code, &["ErrorMimeContentConversionFailed"]) {
+        return GraphErrorKind::NoMime;
+    }
+    if is_item_trouble(code) {
+        return GraphErrorKind::Corrupt;
+    }
+    if any(
+        code,
+        &[
+            "ErrorInvalidUser",
+            "ResourceNotFound",
+            "Request_ResourceNotFound",
+            "MailboxNotEnabledForRESTAPI",
+            "MailboxNotSupportedForRESTAPI",
+            "ErrorNonExistentMailbox",
+        ],
+    ) {
+        return GraphErrorKind::NoMailbox;
+    }
+    match status {
+        401 => GraphErrorKind::Unauthorized,
+        403 => GraphErrorKind::Forbidden,
+        404 => GraphErrorKind::NotFound,
+        408 | 429 | 500..=599 => GraphErrorKind::Unavailable,
+        _ => GraphErrorKind::Refused,
+    }
+}
+
+/// The sentence for an admin: what, why, where to mend it.
+pub(super) fn sentence(call: &str, status: u16, code: &str, message: &str) -> String {
+    let advice = match final_kind(status, code) {
+        GraphErrorKind::NoMailbox if any(code, &["MailboxNotEnabledForRESTAPI", "MailboxNotSupportedForRESTAPI"]) => {
+            "this mailbox is inactive, without a licence, or on premises; only Exchange Online mailboxes can be imported"
+        }
+        GraphErrorKind::NoMailbox => {
+            "there is no mailbox of this address in the tenant; check the account's mailbox (a distribution list is no mailbox)"
+        }
+        GraphErrorKind::Forbidden if message.contains("[RAOP]") || message.contains("OData is disabled") => {
+            "an application access policy of the tenant keeps this app out of this mailbox; add the mailbox to the policy's group (it takes up to two hours to work)"
+        }
+        GraphErrorKind::Forbidden => {
+            "the app has no right on this mailbox. Azure portal, App registrations, your app, API permissions: Mail.ReadWrite (or Mail.Read) of type Application with admin consent; then `postroom credential authorize ID`. If Exchange RBAC limits the app, check that the mailbox is in its scope"
+        }
+        GraphErrorKind::Unauthorized => {
+            "Microsoft refuses the access token, also a new one; run `postroom credential authorize ID` and check that the scope belongs to this Graph"
+        }
+        GraphErrorKind::NotFound => "it is not there (any more)",
+        GraphErrorKind::Reset => "Microsoft has forgotten how far this folder was read; it is walked anew",
+        GraphErrorKind::Corrupt => "Exchange cannot read this item",
+        GraphErrorKind::NoMime => "Exchange cannot make MIME of this item",
+        GraphErrorKind::Unavailable => "Microsoft's service had trouble; it is tried again by itself",
+        _ => "Microsoft refused the request",
+    };
+    let said = cut(message.lines().next().unwrap_or_default(), 200);
+    let code = if code.is_empty() {
+        String::new()
+    } else {
+        format!(", {code}")
+    };
+    let said = if said.is_empty() {
+        String::new()
+    } else {
+        format!(": {said}")
+    };
+    format!("{call}: {advice} (HTTP {status}{code}{said})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(text: &str) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, text.parse().unwrap());
+        retry_after(&headers, Timestamp::from_second(784_111_777).unwrap())
+    }
+
+    #[test]
+    fn retry_after_in_all_its_forms() {
+        assert_eq!(after("7"), Some(Duration::from_secs(7)));
+        assert_eq!(after("2.128"), Some(Duration::from_secs_f64(2.128)));
+        assert_eq!(after("Sun, 06 Nov 1994 08:50:07 GMT"), Some(Duration::from_secs(30)));
+        assert_eq!(after("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(after("1000000000"), Some(Duration::from_secs(1_000_000_000)));
+        for nonsense in ["-5", "soon", "", "NaN", "inf", "1e300"] {
+            assert_eq!(after(nonsense), None, "{nonsense}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), Timestamp::UNIX_EPOCH), None);
+    }
+
+    #[test]
+    fn status_and_code_decide() {
+        assert_eq!(verdict(429, "", true, None), Verdict::Wait(None));
+        assert_eq!(verdict(404, "", true, None), Verdict::Again(None));
+        assert_eq!(verdict(404, "ErrorItemNotFound", false, None), Verdict::Final);
+        assert_eq!(verdict(500, "ErrorCorruptData", false, None), Verdict::Final);
+        assert_eq!(verdict(500, "", true, None), Verdict::Again(None));
+        for (status, code) in [
+            (410, ""),
+            (400, "SYNCSTATENOTFOUND"),
+            (404, "ResyncRequired"),
+            (400, "syncStateInvalid"),
+        ] {
+            assert!(
+                matches!(final_kind(status, code), GraphErrorKind::Reset),
+                "{status} {code}"
+            );
+        }
+        assert!(matches!(
+            final_kind(404, "MailboxNotEnabledForRESTAPI"),
+            GraphErrorKind::NoMailbox
+        ));
+        assert!(matches!(final_kind(404, "ErrorItemNotFound"), GraphErrorKind::NotFound));
+        assert!(matches!(
+            final_kind(400, "ErrorInvalidIdMalformed"),
+            GraphErrorKind::Refused
+        ));
+    }
+}

@@ -1,0 +1,79 @@
+//! The access token a client sends: read from the vault once per version, renewed when it is refused.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+
+use crate::{
+    oauth::{TokenError, TokenErrorKind, USABLE_FOR},
+    ports::{Clock, SecretVersion, Stage, TokenInfo, TokenNeed, Tokens, Vault},
+    secret::Secret,
+    time::between,
+};
+
+/// The access token of one credential, shared by all requests of a process.
+pub struct AccessTokens {
+    tokens: Arc<dyn Tokens>,
+    vault: Arc<dyn Vault>,
+    clock: Arc<dyn Clock>,
+    credential: String,
+    held: Mutex<Option<Held>>,
+}
+
+struct Held {
+    version: SecretVersion,
+    secret: Secret,
+    expires_at: Timestamp,
+}
+
+impl AccessTokens {
+    /// Of this credential.
+    pub fn new(tokens: Arc<dyn Tokens>, vault: Arc<dyn Vault>, clock: Arc<dyn Clock>, credential: &str) -> Self {
+        Self {
+            tokens,
+            vault,
+            clock,
+            credential: credential.to_owned(),
+            held: Mutex::default(),
+        }
+    }
+
+    /// The token to send, good for five minutes at least.
+    pub async fn get(&self) -> Result<(SecretVersion, Secret), TokenError> {
+        let mut held = self.held.lock().await;
+        if let Some(held) = held.as_ref()
+            && between(self.clock.now(), held.expires_at) >= USABLE_FOR
+        {
+            return Ok((held.version.clone(), held.secret.clone()));
+        }
+        self.fetch(&mut held, TokenNeed::Usable).await
+    }
+
+    /// Another token than the one that was refused. Callers whose token was replaced meanwhile share the new one.
+    pub async fn renew(&self, refused: &SecretVersion) -> Result<(SecretVersion, Secret), TokenError> {
+        let mut held = self.held.lock().await;
+        if let Some(held) = held.as_ref()
+            && held.version != *refused
+        {
+            return Ok((held.version.clone(), held.secret.clone()));
+        }
+        self.fetch(&mut held, TokenNeed::NewerThan(refused.clone())).await
+    }
+
+    async fn fetch(&self, held: &mut Option<Held>, need: TokenNeed) -> Result<(SecretVersion, Secret), TokenError> {
+        let TokenInfo { name, expires_at, .. } = self.tokens.access_token(&self.credential, need).await?;
+        let entry = self.vault.read(&name, Stage::Current).await?.ok_or_else(|| {
+            TokenError::plain(
+                TokenErrorKind::Storage,
+                format!("the access token of credential `{}` is on record but not in the vault; run `postroom credential authorize {}`", self.credential, self.credential),
+            )
+        })?;
+        *held = Some(Held {
+            version: entry.version.clone(),
+            secret: entry.value.clone(),
+            expires_at,
+        });
+        Ok((entry.version, entry.value))
+    }
+}

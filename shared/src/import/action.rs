@@ -1,0 +1,125 @@
+//! What is done to the mail in the mailbox after import: from its own list, with its own tries, holding nothing.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::{
+    account::AfterImport,
+    graph::{GraphClient, GraphError, GraphErrorKind},
+    records::debts::PendingAction,
+    time::plus,
+};
+
+/// How often an action is tried before it is given up: about two days.
+const TRIES: u32 = 10;
+/// Actions of one run at most; more wait for the next (P69).
+pub(super) const ACTIONS_OF_A_RUN: u64 = 2_000;
+
+/// What came of one action.
+#[derive(Debug)]
+pub(super) enum Acted {
+    /// It is done, and was seen to be done.
+    Done,
+    /// The mail left the mailbox before.
+    Gone,
+    /// It is tried again at the instant in the action.
+    Again(PendingAction),
+    /// It is given up.
+    Failed(PendingAction),
+    /// The run must stop: the action was not at fault.
+    Stop(GraphError),
+}
+
+/// Where mail is moved to, once it was looked up.
+pub(super) enum Destination {
+    /// Nothing is moved.
+    None,
+    /// The folder's id.
+    Folder(String),
+}
+
+/// Performs one action.
+///
+/// A move looks where the mail is first: the page of this run said it (`seen_here`), or it is asked. Afterwards the
+/// answer says where the mail is; if it was lost, the next try looks.
+pub(super) async fn act(
+    client: &GraphClient,
+    mut action: PendingAction,
+    destination: &Destination,
+    seen_here: bool,
+    now: Timestamp,
+) -> Acted {
+    let wanted = AfterImport::parse(&action.wanted).unwrap_or(AfterImport::Nothing);
+    let result = match (&wanted, destination) {
+        (AfterImport::Nothing, _) => Ok(true),
+        (AfterImport::MarkRead, _) => client.mark_read(&action.immutable_id).await.map(|()| true),
+        (AfterImport::Delete, _) => client.delete(&action.immutable_id).await.map(|()| true),
+        (AfterImport::Move(_), Destination::Folder(folder)) => relocate(client, &action, folder, seen_here).await,
+        (AfterImport::Move(folder), Destination::None) => {
+            action.problem = Some(format!("the folder `{folder}` to move to is not in the mailbox"));
+            action.attempts += 1;
+            action.next_try = later(now, action.attempts);
+            return Acted::Again(action);
+        }
+    };
+    match result {
+        Ok(true) => Acted::Done,
+        Ok(false) => Acted::Gone,
+        Err(error) => match error.kind {
+            GraphErrorKind::NotFound => Acted::Gone,
+            GraphErrorKind::Throttled { .. }
+            | GraphErrorKind::Token(_)
+            | GraphErrorKind::Unauthorized
+            | GraphErrorKind::NoMailbox => Acted::Stop(error),
+            _ => {
+                action.attempts += 1;
+                action.next_try = later(now, action.attempts);
+                action.problem = Some(error.what);
+                if action.attempts >= TRIES {
+                    Acted::Failed(action)
+                } else {
+                    Acted::Again(action)
+                }
+            }
+        },
+    }
+}
+
+/// `false`: the mail is nowhere.
+async fn relocate(
+    client: &GraphClient,
+    action: &PendingAction,
+    folder: &str,
+    seen_here: bool,
+) -> Result<bool, GraphError> {
+    if !seen_here {
+        match client.look(&action.immutable_id).await? {
+            None => return Ok(false),
+            Some(envelope) if envelope.folder.as_deref() == Some(folder) => return Ok(true),
+            Some(_) => {}
+        }
+    }
+    let now_in = client.move_to(&action.immutable_id, folder).await?;
+    if now_in.as_deref() == Some(folder) {
+        return Ok(true);
+    }
+    // The answer did not say so: ask.
+    let seen = client.look(&action.immutable_id).await?;
+    match seen {
+        None => Ok(false),
+        Some(envelope) if envelope.folder.as_deref() == Some(folder) => Ok(true),
+        Some(_) => Err(GraphError {
+            kind: GraphErrorKind::Unavailable,
+            what: "Microsoft said that the mail was moved, but it is not in the folder".into(),
+            status: None,
+            code: None,
+            request_id: None,
+        }),
+    }
+}
+
+fn later(now: Timestamp, attempts: u32) -> Timestamp {
+    let minutes = 1_u64 << attempts.min(9);
+    plus(now, Duration::from_secs(60 * minutes))
+}

@@ -1,0 +1,487 @@
+//! One run: the lease, the folders, the loop, the end.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tracing::{Instrument as _, info, info_span, warn};
+
+use crate::{
+    account::{Mailbox, MailboxKey},
+    archive::Archive,
+    credential::Credential,
+    error::{AccountState, Next},
+    graph::{AccessTokens, Counts, Governor, GraphClient, GraphError, GraphSettings},
+    ports::{Ports, Tokens},
+    records::{
+        RecordError,
+        accounts::{AccountRow, Accounts, FOLDER_PREFIX, StartAt},
+        credentials::Credentials,
+        json,
+        runs::Runs,
+    },
+    time::between,
+};
+
+use super::{
+    commit::{Batch, CommitError, Committer},
+    drive::Drive,
+    folder::{FolderProgress, Walk},
+    lease::{self, Tried},
+    open::{self, OpenError},
+    report::{LastRun, Outcome, Problem, Progress, RunReport},
+    work::Tally,
+};
+
+/// A folder is walked anew this often to find what the stream of changes did not show.
+const RECONCILE_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// Subfolders are looked for this often.
+const FOLDERS_AFTER: Duration = Duration::from_secs(3600);
+
+/// Imports accounts. One per process; runs of different mailboxes go side by side.
+pub struct Importer {
+    pub(super) ports: Ports,
+    pub(super) tokens: Arc<dyn Tokens>,
+    pub(super) archive: Archive,
+    /// Access tokens by credential, shared by all runs of this process.
+    held: Mutex<HashMap<String, Arc<AccessTokens>>>,
+}
+
+/// How a run is to go.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// What started it.
+    pub trigger: String,
+    /// Near this instant it saves and ends, with `more`.
+    pub deadline: Option<Timestamp>,
+    /// The longest wait that Microsoft may ask for; a longer one ends the run, saved.
+    pub patience: Duration,
+    /// Where live numbers go.
+    pub progress: Arc<Progress>,
+}
+
+impl RunOptions {
+    /// Without a deadline, with a minute's patience.
+    pub fn new(trigger: &str) -> Self {
+        Self {
+            trigger: trigger.to_owned(),
+            deadline: None,
+            patience: Duration::from_secs(60),
+            progress: Arc::default(),
+        }
+    }
+}
+
+/// Why there was no run at all.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The account or its credential cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// Why a run stopped before its end.
+#[derive(Debug, Clone)]
+pub(super) struct Stop {
+    pub(super) next: Next,
+    pub(super) problem: Option<Problem>,
+    /// Nothing may be written any more: the lease is lost, or the store failed.
+    pub(super) silent: bool,
+}
+
+impl Stop {
+    pub(super) fn deadline() -> Self {
+        Self {
+            next: Next::Retry { after: None },
+            problem: None,
+            silent: false,
+        }
+    }
+
+    pub(super) fn graph(error: &GraphError, now: Timestamp) -> Self {
+        Self {
+            next: error.next(now),
+            problem: Some(Problem {
+                folder: None,
+                what: error.what.clone(),
+                request_id: error.request_id.clone(),
+            }),
+            silent: false,
+        }
+    }
+
+    pub(super) fn plain(next: Next, what: impl Into<String>, silent: bool) -> Self {
+        Self {
+            next,
+            problem: Some(Problem {
+                folder: None,
+                what: what.into(),
+                request_id: None,
+            }),
+            silent,
+        }
+    }
+
+    pub(super) fn record(error: &RecordError) -> Self {
+        Self::plain(error.next(), error.to_string(), true)
+    }
+
+    pub(super) fn commit(error: &CommitError) -> Self {
+        match error {
+            CommitError::Lost => Self::plain(Next::Retry { after: None }, error.to_string(), true),
+            CommitError::OnRecord(_) => Self::plain(Next::Fail, error.to_string(), false),
+            CommitError::Record(record) => Self::record(record),
+        }
+    }
+}
+
+/// What the parts of a run share.
+pub(super) struct Scene {
+    pub(super) ports: Ports,
+    pub(super) client: GraphClient,
+    pub(super) archive: Archive,
+    pub(super) row: AccountRow,
+    pub(super) mailbox: MailboxKey,
+    pub(super) run: String,
+    pub(super) fence: i64,
+    /// The start; nothing: everything.
+    pub(super) start: Option<Timestamp>,
+}
+
+impl Importer {
+    /// Over these ports.
+    pub fn new(ports: Ports, tokens: Arc<dyn Tokens>, archive: Archive) -> Self {
+        Self {
+            ports,
+            tokens,
+            archive,
+            held: Mutex::default(),
+        }
+    }
+
+    /// Runs one account once.
+    pub async fn run(&self, account: &str, options: &RunOptions) -> Result<RunReport, RunError> {
+        let run = self.ports.rng.hex(8);
+        let span = info_span!("run", account, run, trigger = options.trigger);
+        self.run_inside(account, &run, options).instrument(span).await
+    }
+
+    async fn run_inside(&self, account: &str, run: &str, options: &RunOptions) -> Result<RunReport, RunError> {
+        let started_at = self.ports.clock.now();
+        options.progress.set_phase("taking the lease");
+        let (row, lease, spent) = match lease::acquire(&self.ports, account, run).await? {
+            Tried::Taken(row, lease, spent) => (*row, lease, spent),
+            Tried::Busy => {
+                info!("another run has the lease");
+                return Ok(self.report(account, run, options, started_at, Outcome::Busy, AccountState::Healthy));
+            }
+        };
+        let governor = Arc::new(Governor::new(Arc::clone(&self.ports.clock), spent));
+        let counts = Arc::new(Counts::default());
+        let mut end = End {
+            report: self.report(account, run, options, started_at, Outcome::Done, AccountState::Healthy),
+            committer: Some(Committer::new(self.ports.clone(), account, run, lease.clone())),
+            tally: Tally::default(),
+            batch: Batch::default(),
+            stop: None,
+            complete: false,
+            undelivered: row.unsent(),
+        };
+        if let Some(until) = row.paused_until {
+            let wait = between(started_at, until);
+            if wait > options.patience {
+                let what = format!("Microsoft asked to wait until {until:.0}; it goes on by itself");
+                end.stop = Some(Stop::plain(Next::Retry { after: Some(wait) }, what, false));
+                return Ok(self.end(end, &row, &governor, &counts).await);
+            }
+            governor.hold(wait);
+        }
+        let credential = match Credentials::new(Arc::clone(&self.ports.store))
+            .get(row.account.credential.as_str())
+            .await
+        {
+            Ok(row) => row.credential,
+            Err(error) => {
+                end.stop = Some(Stop::plain(
+                    Next::FixAccount,
+                    format!("{error}; apply another credential with `postroom credential apply ID {account}`"),
+                    false,
+                ));
+                return Ok(self.end(end, &row, &governor, &counts).await);
+            }
+        };
+        let client = self.client(
+            &row,
+            &credential,
+            Arc::clone(&governor),
+            Arc::clone(&counts),
+            options.patience,
+        );
+        options.progress.set_phase("opening the folders");
+        let opened = self.open(&client, &row, &credential, &mut end.batch).await;
+        let (folders, start) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                end.stop = Some(match &error {
+                    OpenError::Graph(error) => Stop::graph(error, self.ports.clock.now()),
+                    OpenError::Record(error) => Stop::record(error),
+                    OpenError::Account(what) => Stop::plain(Next::FixAccount, what.clone(), false),
+                });
+                return Ok(self.end(end, &row, &governor, &counts).await);
+            }
+        };
+        let scene = Arc::new(Scene {
+            ports: self.ports.clone(),
+            client,
+            archive: self.archive.clone(),
+            mailbox: row.mailbox.clone(),
+            run: run.to_owned(),
+            fence: lease.fence,
+            start,
+            row: row.clone(),
+        });
+        options.progress.set_phase("importing");
+        Drive::new(scene, folders, options.clone(), &mut end).go().await;
+        end.report.bytes = counts.bytes.load(std::sync::atomic::Ordering::Relaxed);
+        Ok(self.end(end, &row, &governor, &counts).await)
+    }
+
+    /// The Graph of an account's mailbox.
+    pub(super) fn client(
+        &self,
+        row: &AccountRow,
+        credential: &Credential,
+        governor: Arc<Governor>,
+        counts: Arc<Counts>,
+        patience: Duration,
+    ) -> GraphClient {
+        let tokens = {
+            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = || {
+                Arc::new(AccessTokens::new(
+                    Arc::clone(&self.tokens),
+                    Arc::clone(&self.ports.vault),
+                    Arc::clone(&self.ports.clock),
+                    credential.id.as_str(),
+                ))
+            };
+            // A credential whose settings changed gets another token: what was held for the old ones is forgotten.
+            let key = format!("{}#{}", credential.id, crate::oauth::settings_digest(credential));
+            Arc::clone(held.entry(key).or_insert_with(new))
+        };
+        let user = match &row.account.mailbox {
+            Mailbox::Me => None,
+            Mailbox::Address(address) => Some(address.clone()),
+        };
+        let settings = GraphSettings {
+            base: credential.graph_url.clone(),
+            user,
+            patience,
+        };
+        GraphClient::new(&self.ports, governor, tokens, counts, settings)
+    }
+
+    /// The folders to read and the start they are read from; what was learnt on the way goes with the first commit.
+    async fn open(
+        &self,
+        client: &GraphClient,
+        row: &AccountRow,
+        credential: &Credential,
+        batch: &mut Batch,
+    ) -> Result<(BTreeMap<String, FolderProgress>, Option<Timestamp>), OpenError> {
+        let now = self.ports.clock.now();
+        let start = match row.start_at.or_else(|| row.account.start.instant()) {
+            Some(start) => start,
+            // "From now on" is the server's now, asked for once (rule 2).
+            None => Some(client.server_time().await?.unwrap_or(now)),
+        };
+        if row.start_at.is_none() {
+            batch.set.insert("start_at".into(), json(&StartAt { instant: start }));
+        }
+        let fresh = match row.folders_at {
+            None => false,
+            Some(at) => !row.account.subfolders || between(at, now) < FOLDERS_AFTER,
+        };
+        // A folder that is gone is looked for again under its name.
+        let missing = row
+            .folders
+            .values()
+            .any(|folder| folder.problem.is_some() && folder.listing.is_none());
+        let mut folders = if fresh && !row.folders.is_empty() && !missing {
+            row.folders.clone()
+        } else {
+            let accounts = Accounts::new(Arc::clone(&self.ports.store));
+            let host = credential.graph_url.host_str().unwrap_or_default();
+            let folders = open::open(client, &accounts, row, host).await?;
+            batch.set.insert("folders_at".into(), json(&now));
+            for (key, folder) in &folders {
+                if row.folders.get(key) != Some(folder) {
+                    batch.set.insert(format!("{FOLDER_PREFIX}{key}"), json(folder));
+                }
+            }
+            for key in row.folders.keys().filter(|key| !folders.contains_key(*key)) {
+                batch
+                    .set
+                    .insert(format!("{FOLDER_PREFIX}{key}"), serde_json::Value::Null);
+            }
+            folders
+        };
+        for folder in folders.values_mut() {
+            let due = folder.walked_at.is_none_or(|at| between(at, now) >= RECONCILE_AFTER);
+            if folder.walk == Walk::Following && due {
+                info!(folder = folder.name, "daily reconciliation: the folder is walked anew");
+                folder.walk_anew();
+            }
+        }
+        Ok((folders, start))
+    }
+
+    fn report(
+        &self,
+        account: &str,
+        run: &str,
+        options: &RunOptions,
+        started_at: Timestamp,
+        outcome: Outcome,
+        state: AccountState,
+    ) -> RunReport {
+        RunReport {
+            run: run.to_owned(),
+            account: account.to_owned(),
+            trigger: options.trigger.clone(),
+            started_at,
+            ended_at: started_at,
+            outcome,
+            state,
+            imported: 0,
+            known: 0,
+            filtered: 0,
+            before_start: 0,
+            quarantined: 0,
+            gone: 0,
+            owed: 0,
+            pages: 0,
+            requests: crate::graph::Requests::default(),
+            requests_total: 0,
+            bytes: 0,
+            throttled: 0,
+            waited_ms: 0,
+            delivered: 0,
+            undelivered: 0,
+            acted: 0,
+            actions_pending: 0,
+            more: false,
+            goes_on_at: None,
+            problems: Vec::new(),
+        }
+    }
+
+    /// The last commit: the lease goes, the report stays.
+    async fn end(&self, end: End, row: &AccountRow, governor: &Governor, counts: &Counts) -> RunReport {
+        let End {
+            mut report,
+            committer,
+            tally,
+            mut batch,
+            stop,
+            complete,
+            undelivered,
+        } = end;
+        let now = self.ports.clock.now();
+        fill(&mut report, &tally, row, counts, now);
+        report.undelivered = undelivered;
+        if let Some(stop) = &stop {
+            let meaning = stop.next.meaning();
+            report.problems.extend(stop.problem.clone());
+            report.more = true;
+            report.state = meaning.account;
+            report.outcome = match (&stop.next, &stop.problem) {
+                (Next::Retry { .. }, None) => Outcome::Incomplete,
+                (Next::Retry { .. }, Some(_)) => Outcome::Waiting,
+                _ => Outcome::Failed,
+            };
+            if let Next::Retry { after: Some(after) } = stop.next {
+                let until = crate::time::plus(now, after);
+                report.goes_on_at = Some(until);
+                batch.set.insert("paused_until".into(), json(&until));
+            }
+        } else if report.owed > 0 || report.more || undelivered > 0 || !report.problems.is_empty() {
+            report.outcome = Outcome::Incomplete;
+            if report.state == AccountState::Healthy {
+                report.state = AccountState::Waiting;
+            }
+        }
+        if row.paused_until.is_some() && report.goes_on_at.is_none() {
+            batch.set.insert("paused_until".into(), serde_json::Value::Null);
+        }
+        if complete {
+            batch.set.insert("last_success".into(), json(&now));
+        }
+        batch.set.insert("more".into(), (report.more || undelivered > 0).into());
+        let last = LastRun {
+            run: report.run.clone(),
+            at: now,
+            outcome: report.outcome,
+            state: report.state,
+            problem: report.problems.first().map(|problem| problem.what.clone()),
+        };
+        batch.set.insert("last_run".into(), json(&last));
+        if report.is_idle() {
+            batch.count("idle_runs", 1);
+        } else {
+            batch.writes.push(Runs::write(&report));
+        }
+        if let (Some(mut committer), false) = (committer, stop.as_ref().is_some_and(|stop| stop.silent))
+            && let Err(error) = committer.commit(batch, &governor.spent(), true).await
+        {
+            warn!(%error, "the end of the run could not be recorded");
+            report.problems.push(Problem {
+                folder: None,
+                what: format!("the end of the run could not be recorded: {error}"),
+                request_id: None,
+            });
+            if report.outcome == Outcome::Done {
+                report.outcome = Outcome::Incomplete;
+            }
+        }
+        info!(outcome = ?report.outcome, imported = report.imported, known = report.known, owed = report.owed, requests = report.requests_total, "run ended");
+        report
+    }
+}
+
+/// What a run leaves for its end.
+pub(super) struct End {
+    pub(super) report: RunReport,
+    pub(super) committer: Option<Committer>,
+    pub(super) tally: Tally,
+    pub(super) batch: Batch,
+    pub(super) stop: Option<Stop>,
+    /// Every folder was read to its end.
+    pub(super) complete: bool,
+    pub(super) undelivered: u64,
+}
+
+fn fill(report: &mut RunReport, tally: &Tally, row: &AccountRow, counts: &Counts, now: Timestamp) {
+    use std::sync::atomic::Ordering::Relaxed;
+    let unsigned = |value: i64| u64::try_from(value).unwrap_or_default();
+    report.ended_at = now;
+    report.imported = tally.imported;
+    report.known = tally.known;
+    report.filtered = tally.filtered;
+    report.before_start = tally.before_start;
+    report.quarantined = tally.quarantined;
+    report.gone = tally.gone;
+    report.pages = tally.pages;
+    report.acted = tally.acted;
+    report.delivered = tally.delivered;
+    report.owed = unsigned(row.owed + tally.owed_change);
+    report.actions_pending = unsigned(row.actions + tally.actions_change);
+    report.requests = counts.requests();
+    report.requests_total = report.requests.total();
+    report.throttled = counts.throttled.load(Relaxed);
+    report.waited_ms = counts.waited.load(Relaxed);
+    report.bytes = counts.bytes.load(Relaxed);
+}

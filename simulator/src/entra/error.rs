@@ -1,0 +1,78 @@
+//! Entra's error answers: `error`, AADSTS number, trace and correlation ids, in Entra's JSON and headers.
+
+use crate::clock::entra_time;
+use crate::mailbox::ids::guid;
+use crate::simulator::Simulator;
+use crate::wire::{Call, Reply, plain_json, set};
+use serde_json::json;
+
+/// One refusal of the token endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) error: String,
+    pub(crate) code: u32,
+    pub(crate) text: String,
+}
+
+impl Refusal {
+    /// 400, the status of everything but `invalid_client`.
+    pub(crate) fn bad(error: &str, code: u32, text: impl Into<String>) -> Self {
+        Self {
+            status: 400,
+            error: error.to_owned(),
+            code,
+            text: text.into(),
+        }
+    }
+
+    /// 401 `invalid_client`.
+    pub(crate) fn client(code: u32, text: impl Into<String>) -> Self {
+        Self {
+            status: 401,
+            error: "invalid_client".to_owned(),
+            code,
+            text: text.into(),
+        }
+    }
+}
+
+pub(crate) fn answer(simulator: &Simulator, call: &Call, refusal: &Refusal) -> Reply {
+    let (trace, fallback) = {
+        let mut state = simulator.lock();
+        (guid(&mut state.rng), guid(&mut state.rng))
+    };
+    let correlation = call.header("client-request-id").map_or(fallback, str::to_owned);
+    let stamp = entra_time(simulator.now_ms());
+    let description = format!(
+        "AADSTS{}: {} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {stamp}",
+        refusal.code, refusal.text
+    );
+    let body = json!({
+        "error": refusal.error, "error_description": description, "error_codes": [refusal.code], "timestamp": stamp,
+        "trace_id": trace, "correlation_id": correlation,
+        "error_uri": format!("{}/error?code={}", call.origin, refusal.code),
+    });
+    let mut reply = plain_json(refusal.status, &body);
+    set(&mut reply, "x-ms-request-id", &trace);
+    reply
+}
+
+/// The headers every answer of Entra has.
+pub(crate) fn dress(simulator: &Simulator, reply: &mut Reply) {
+    if !reply.headers().contains_key("x-ms-request-id") {
+        let id = guid(&mut simulator.lock().rng);
+        set(reply, "x-ms-request-id", &id);
+    }
+    set(reply, "cache-control", "no-store, no-cache");
+    set(reply, "pragma", "no-cache");
+    set(reply, "expires", "-1");
+    set(
+        reply,
+        "strict-transport-security",
+        "max-age=31536000; includeSubDomains",
+    );
+    set(reply, "x-content-type-options", "nosniff");
+    set(reply, "x-ms-ests-server", "2.1.21000.0 - SIM ProdSlices");
+    set(reply, "date", &crate::clock::http_date(simulator.now_ms()));
+}
