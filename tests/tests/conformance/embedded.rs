@@ -49,6 +49,8 @@ async fn vault_suite_with_a_key_file() {
     let moved = clock.clone();
     let reopen: vault::Reopen = Box::new(move || Arc::new(sealed(&data_dir, &clock)) as Arc<dyn Vault>);
     vault::all(&reopen, &|duration| moved.advance(duration)).await;
+    let back = |duration| moved.turn_back(duration);
+    vault::wrong_clock(&*reopen(), &|duration| moved.advance(duration), &back).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,6 +29,8 @@ async fn vault_suite() {
     let memory = MemoryVault::new(Arc::new(clock.clone()));
     let open: vault::Reopen = Box::new(move || Arc::new(memory.clone()) as Arc<dyn Vault>);
     vault::all(&open, &|duration| clock.advance(duration)).await;
+    let back = |duration| clock.turn_back(duration);
+    vault::wrong_clock(&*open(), &|duration| clock.advance(duration), &back).await;
 }
 
 #[tokio::test]
