@@ -12,13 +12,13 @@ use crate::ports::{
     TRANSACTION_BYTES, TRANSACTION_ITEMS, Write,
 };
 
-/// The most bytes a part of a key may have (the limit of a DynamoDB sort key).
+/// The most bytes a part of a key may have (the limit of a `DynamoDB` sort key).
 pub const KEY_BYTES: usize = 1024;
 /// The most items one page may have.
 pub const PAGE_ITEMS: usize = 1000;
-/// A page ends early once it holds this many bytes (DynamoDB `Query` answers at most 1 MB).
+/// A page ends early once it holds this many bytes (`DynamoDB` `Query` answers at most 1 MB).
 pub const PAGE_BYTES: usize = 1000 * 1000;
-/// How deeply lists and maps may be nested in an attribute (the limit of DynamoDB).
+/// How deeply lists and maps may be nested in an attribute (the limit of `DynamoDB`).
 pub const NESTING: usize = 32;
 
 /// What a write comes to.
@@ -239,7 +239,7 @@ pub fn holds(condition: &Condition, attributes: Option<&Attributes>) -> bool {
     }
 }
 
-/// The bytes of an item: its key and the JSON text of its attributes. Never less than DynamoDB counts, but for
+/// The bytes of an item: its key and the JSON text of its attributes. Never less than `DynamoDB` counts, but for
 /// a few bytes on tiny items.
 pub fn item_bytes(item: &Item) -> usize {
     item.key.partition.len() + item.key.sort.len() + json_bytes(&item.attributes)

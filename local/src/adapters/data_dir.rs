@@ -210,7 +210,9 @@ fn make(path: &Path) -> Result<(), OpenError> {
 
 /// Removes the lock files of dead instances. What cannot be removed is left: it harms nobody.
 fn sweep(locks: &Path) {
-    let Ok(entries) = std::fs::read_dir(locks) else { return };
+    let Ok(entries) = std::fs::read_dir(locks) else {
+        return;
+    };
     for path in entries.flatten().map(|entry| entry.path()) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let instance =

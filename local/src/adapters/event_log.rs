@@ -209,7 +209,9 @@ impl EventTail {
         while end.is_none() && (&file).take(TAIL_BYTES as u64).read_to_end(&mut text)? > 0 {
             end = text.iter().rposition(|byte| *byte == b'\n');
         }
-        let Some(end) = end else { return Ok(Vec::new()) };
+        let Some(end) = end else {
+            return Ok(Vec::new());
+        };
         self.offset += end as u64 + 1;
         text.truncate(end);
         let lines = text.split(|byte| *byte == b'\n');

@@ -9,6 +9,7 @@ mod open;
 mod open_error;
 mod private_file;
 mod seal_key;
+mod sealed_body;
 mod sealed_file;
 mod sealed_format;
 mod sqlite;

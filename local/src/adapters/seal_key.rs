@@ -65,7 +65,9 @@ impl Keys {
             return Ok(key);
         }
         Err(VaultError::Damaged(match header.key_source {
-            KeySource::Passphrase => format!("the passphrase is not the one {sealed} was sealed with"),
+            KeySource::Passphrase => {
+                format!("the passphrase is not the one {sealed} was sealed with")
+            }
             _ => format!(
                 "{sealed} was sealed with the key {id}, the keyring holds the key {}; restore the right one",
                 key.id()

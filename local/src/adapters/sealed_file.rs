@@ -1,32 +1,26 @@
 //! The vault in one sealed file: read-modify-write under an operating system lock, replaced as a whole.
 
 use std::{
-    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use async_trait::async_trait;
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use shared::{
     memory::{check_name, check_value},
     ports::{Clock, Rng, SecretName, SecretVersion, Stage, Vault, VaultEntry, VaultError},
     secret::Secret,
 };
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::{
     private_file,
     seal_key::{Keys, Passphrase, cannot_write},
+    sealed_body::{Body, Now},
     sealed_format::{self, FORMAT, FormatError, Header, KeySource, SealKey},
 };
 
-/// How many versions a secret may get within [`BUDGET_WINDOW`].
-const BUDGET: usize = 30;
-const BUDGET_WINDOW: Duration = Duration::from_hours(24);
 /// Larger than any vault of ours; a larger file is not ours and not worth reading into memory.
 const FILE_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -55,27 +49,6 @@ struct Inner {
     key: Mutex<Option<SealKey>>,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
-}
-
-/// What is under the seal.
-#[derive(Default, Serialize, Deserialize)]
-struct Body {
-    secrets: BTreeMap<SecretName, Stages>,
-}
-
-#[derive(Default, Serialize, Deserialize)]
-struct Stages {
-    current: Option<Kept>,
-    previous: Option<Kept>,
-    pending: Option<Kept>,
-    /// When versions were written, for the budget.
-    written: Vec<Timestamp>,
-}
-
-#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
-struct Kept {
-    version: String,
-    value: String,
 }
 
 impl SealedVault {
@@ -253,7 +226,9 @@ impl Inner {
     }
 
     fn load(&self) -> Result<Option<(Header, Body)>, VaultError> {
-        let Some(bytes) = self.bytes()? else { return Ok(None) };
+        let Some(bytes) = self.bytes()? else {
+            return Ok(None);
+        };
         let (header, end) = sealed_format::header(&bytes).map_err(|error| self.explain(error))?;
         let key = self.key_of(&header)?;
         let body = sealed_format::unseal(&bytes, &header, end, &key).map_err(|error| self.explain(error))?;
@@ -285,29 +260,10 @@ impl Inner {
         Ok(())
     }
 
-    fn new_version(&self, stages: &mut Stages, name: &SecretName, value: &str) -> Result<Kept, VaultError> {
-        let now = self.clock.now();
-        stages
-            .written
-            .retain(|written| now.duration_since(*written) < BUDGET_WINDOW.try_into().unwrap_or_default());
-        if stages.written.len() >= BUDGET {
-            return Err(VaultError::Budget { name: name.clone() });
-        }
-        stages.written.push(now);
-        Ok(Kept {
-            version: self.rng.hex(16),
-            value: value.to_owned(),
-        })
-    }
-}
-
-impl Stages {
-    fn expect(&self, name: &SecretName, expected: Option<&SecretVersion>) -> Result<(), VaultError> {
-        let current = self.current.as_ref().map(|kept| kept.version.as_str());
-        if current == expected.map(|version| version.0.as_str()) {
-            Ok(())
-        } else {
-            Err(VaultError::Conflict { name: name.clone() })
+    fn now(&self) -> Now<'_> {
+        Now {
+            time: self.clock.now(),
+            rng: &*self.rng,
         }
     }
 }
@@ -320,21 +276,8 @@ impl Vault for SealedVault {
         self.run(move |inner| {
             // Reading needs no lock, but for the moment in which another process exchanges key and file.
             let loaded = inner.load().or_else(|_| inner.locked(Inner::load))?;
-            let Some((_, mut body)) = loaded else {
-                return Err(gone(&inner.paths.sealed));
-            };
-            let Some(stages) = body.secrets.get_mut(&name) else {
-                return Ok(None);
-            };
-            let kept = match stage {
-                Stage::Current => &stages.current,
-                Stage::Previous => &stages.previous,
-                Stage::Pending => &stages.pending,
-            };
-            Ok(kept.as_ref().map(|kept| VaultEntry {
-                version: SecretVersion(kept.version.clone()),
-                value: Secret::new(kept.value.clone()),
-            }))
+            let (_, body) = loaded.ok_or_else(|| gone(&inner.paths.sealed))?;
+            Ok(body.read(&name, stage))
         })
         .await
     }
@@ -352,30 +295,16 @@ impl Vault for SealedVault {
         check_name(name)?;
         check_value(name, value)?;
         let (name, value, expected) = (name.clone(), value.clone(), expected.cloned());
-        self.change(move |body, inner| {
-            let stages = body.secrets.entry(name.clone()).or_default();
-            stages.expect(&name, expected.as_ref())?;
-            let kept = inner.new_version(stages, &name, value.expose())?;
-            let version = SecretVersion(kept.version.clone());
-            stages.previous = stages.current.replace(kept);
-            stages.pending = None;
-            Ok(version)
-        })
-        .await
+        self.change(move |body, inner| body.put(&name, &value, expected.as_ref(), &inner.now()))
+            .await
     }
 
     async fn stage(&self, name: &SecretName, value: &Secret) -> Result<SecretVersion, VaultError> {
         check_name(name)?;
         check_value(name, value)?;
         let (name, value) = (name.clone(), value.clone());
-        self.change(move |body, inner| {
-            let stages = body.secrets.entry(name.clone()).or_default();
-            let kept = inner.new_version(stages, &name, value.expose())?;
-            let version = SecretVersion(kept.version.clone());
-            stages.pending = Some(kept);
-            Ok(version)
-        })
-        .await
+        self.change(move |body, inner| body.stage(&name, &value, &inner.now()))
+            .await
     }
 
     async fn promote(
@@ -386,25 +315,15 @@ impl Vault for SealedVault {
     ) -> Result<(), VaultError> {
         check_name(name)?;
         let (name, version, expected) = (name.clone(), version.clone(), expected.cloned());
-        self.change(move |body, _| {
-            let conflict = || VaultError::Conflict { name: name.clone() };
-            let stages = body.secrets.get_mut(&name).ok_or_else(conflict)?;
-            stages.expect(&name, expected.as_ref())?;
-            let pending = stages
-                .pending
-                .take_if(|pending| pending.version == version.0)
-                .ok_or_else(conflict)?;
-            stages.previous = stages.current.replace(pending);
-            Ok(())
-        })
-        .await
+        self.change(move |body, _| body.promote(&name, &version, expected.as_ref()))
+            .await
     }
 
     async fn remove(&self, name: &SecretName) -> Result<(), VaultError> {
         check_name(name)?;
         let name = name.clone();
         self.change(move |body, _| {
-            body.secrets.remove(&name);
+            body.remove(&name);
             Ok(())
         })
         .await

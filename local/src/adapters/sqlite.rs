@@ -1,4 +1,4 @@
-//! The store over SQLite: one connection that writes, one that reads, immediate transactions, many processes at once.
+//! The store over `SQLite`: one connection that writes, one that reads, immediate transactions, many processes at once.
 
 use std::{
     fs::File,
@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 
 use super::{OpenError, sqlite_open};
 
-/// Records in one SQLite file.
+/// Records in one `SQLite` file.
 pub struct SqliteStore {
     path: Arc<Path>,
     writer: Arc<Mutex<Connection>>,
@@ -213,7 +213,7 @@ fn page(connection: &Connection, query: &Query, after: Option<String>) -> Result
     Ok(Page { items, next: None })
 }
 
-/// What an error of SQLite means to the contract.
+/// What an error of `SQLite` means to the contract.
 pub(super) fn store_error(path: &Path, error: &rusqlite::Error) -> StoreError {
     let place = PathBuf::from(path);
     let place = place.display();

@@ -51,7 +51,9 @@ impl TimerScheduler {
             match self.list().await {
                 Ok(schedules) => timers.take(&schedules, self.clock.now()),
                 // The schedules as last read go on: a store that is busy for a moment stops no import.
-                Err(error) => tracing::warn!(%error, "the schedules could not be read; going on with those known"),
+                Err(error) => {
+                    tracing::warn!(%error, "the schedules could not be read; going on with those known");
+                }
             }
             let busy: HashSet<&str> = running.values().map(String::as_str).collect();
             for account in timers.due(self.clock.now(), &busy) {

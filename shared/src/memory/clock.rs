@@ -54,6 +54,12 @@ impl ManualClock {
         }
     }
 
+    /// Turns the clock back, as an administrator does with a wrong one. Sleepers sleep on until their moment.
+    pub fn turn_back(&self, duration: Duration) {
+        let mut standing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        standing.now = standing.now.checked_sub(duration).unwrap_or(Timestamp::MIN);
+    }
+
     /// How long until the first sleeper wakes; `None` if nobody sleeps.
     pub fn until_next(&self) -> Option<Duration> {
         let mut standing = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -64,7 +64,7 @@ impl Scheduler for MemoryScheduler {
 }
 
 /// What every scheduler refuses: an account id that is no safe name (`a-z`, `0-9`, `-`; 1 to 64 characters, so that it
-/// fits the name of an EventBridge schedule), an interval of nothing, a window longer than the interval.
+/// fits the name of an `EventBridge` schedule), an interval of nothing, a window longer than the interval.
 pub fn check_schedule(schedule: &Schedule) -> Result<(), ScheduleError> {
     let account = &schedule.account;
     let safe = !account.is_empty()

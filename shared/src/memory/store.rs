@@ -1,4 +1,4 @@
-//! The memory store: as fussy as DynamoDB, and able to answer conflict, acknowledgement lost, unavailable, stale.
+//! The memory store: as fussy as `DynamoDB`, and able to answer conflict, acknowledgement lost, unavailable, stale.
 
 use std::{
     collections::BTreeMap,
@@ -95,8 +95,12 @@ impl MemoryStore {
         let fault = self.faults.meet(call);
         match fault {
             Some(StoreFault::Conflict) => return Err(StoreError::Conflict),
-            Some(StoreFault::Unavailable) => return Err(StoreError::Unavailable("armed fault".into())),
-            Some(StoreFault::CannotWrite) => return Err(StoreError::CannotWrite("armed fault".into())),
+            Some(StoreFault::Unavailable) => {
+                return Err(StoreError::Unavailable("armed fault".into()));
+            }
+            Some(StoreFault::CannotWrite) => {
+                return Err(StoreError::CannotWrite("armed fault".into()));
+            }
             _ => {}
         }
         let mut rows = self.rows();
@@ -211,7 +215,7 @@ impl Store for MemoryStore {
     }
 }
 
-/// One page. Like DynamoDB it carries a mark whenever it stopped at the limit, also when nothing follows.
+/// One page. Like `DynamoDB` it carries a mark whenever it stopped at the limit, also when nothing follows.
 fn page(rows: &BTreeMap<Key, Attributes>, query: &Query, after: Option<String>) -> Page {
     let key = |sort: &str| Key::new(&query.partition, sort);
     let mut lower = Bound::Included(key(query.from.as_deref().unwrap_or("")));

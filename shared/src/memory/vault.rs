@@ -124,9 +124,10 @@ fn acknowledge<T>(fault: Option<VaultFault>, answer: T) -> Result<T, VaultError>
 impl Kept {
     fn new_version(&mut self, name: &SecretName, value: &Secret, now: Timestamp) -> Result<VaultEntry, VaultError> {
         let secret = self.secrets.entry(name.clone()).or_default();
+        // Either way: a clock that was wrong for a while must not use up the budget of years.
         secret
             .written
-            .retain(|written| now.duration_since(*written) < BUDGET_WINDOW.try_into().unwrap_or_default());
+            .retain(|written| now.duration_since(*written).unsigned_abs() < BUDGET_WINDOW);
         if secret.written.len() >= BUDGET {
             return Err(VaultError::Budget { name: name.clone() });
         }

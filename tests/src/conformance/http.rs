@@ -66,7 +66,8 @@ impl Server {
             .expect("a request")
     }
 
-    fn count(&self) -> usize {
+    /// How many requests have come.
+    pub fn count(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 }

@@ -10,5 +10,7 @@ pub mod http;
 pub mod publisher;
 pub mod scheduler;
 pub mod store;
-pub mod store_pages;
+mod store_limits;
+mod store_pages;
+mod store_parallel;
 pub mod vault;

@@ -55,7 +55,9 @@ pub async fn all(open: &Reopen, in_effect: &InEffect) {
     let tasks: Vec<_> = (0..16)
         .map(|task| {
             let publisher = open();
-            tokio::spawn(async move { publisher.publish("c", &events(1..=task + 1)).await.expect("publish") })
+            tokio::spawn(async move {
+                publisher.publish("c", &events(1..=task + 1)).await.expect("publish");
+            })
         })
         .collect();
     for task in tasks {

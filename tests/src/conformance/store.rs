@@ -1,9 +1,9 @@
-//! The store's suite: conditions, changes, limits, transactions, two instances, and what survives a reopening.
+//! The store's suite: conditions, changes, limits, transactions.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
-use shared::ports::{Attributes, Change, Condition, ITEM_BYTES, Key, Store, StoreError, TRANSACTION_BYTES, Write};
+use shared::ports::{Attributes, Change, Condition, Key, Store, StoreError, Write};
 
 /// Opens the same store once more: another process, or the next life of this one.
 pub type Reopen = Box<dyn Fn() -> Arc<dyn Store> + Send + Sync>;
@@ -15,13 +15,9 @@ pub async fn all(open: &Reopen) {
     changes(&*store).await;
     numbers(&*store).await;
     transactions(&*store).await;
-    limits(&*store).await;
-    refused_calls(&*store).await;
-    keys_and_values(&*store).await;
+    super::store_limits::all(&*store).await;
     super::store_pages::all(&*store).await;
-    parallel_increments(open).await;
-    parallel_transfers(open).await;
-    reopened(open).await;
+    super::store_parallel::all(open).await;
 }
 
 /// Attributes from a JSON object.
@@ -33,7 +29,7 @@ pub(crate) fn key(sort: &str) -> Key {
     Key::new("suite", sort)
 }
 
-async fn read(store: &dyn Store, key: &Key) -> Option<Value> {
+pub(crate) async fn read(store: &dyn Store, key: &Key) -> Option<Value> {
     store.get(key).await.expect("get").map(|item| json!(item.attributes))
 }
 
@@ -166,7 +162,7 @@ async fn changes(store: &dyn Store) {
     assert_eq!(seen.map(|item| item.key), Some(at), "a check answers the item");
 }
 
-fn add(key: &Key, name: &str, number: i64) -> Write {
+pub(crate) fn add(key: &Key, name: &str, number: i64) -> Write {
     Write {
         key: key.clone(),
         change: Change::Update {
@@ -251,195 +247,6 @@ async fn transactions(store: &dyn Store) {
         "an overflow in a transaction",
     );
     assert_eq!(read(store, &key("t-5")).await, None);
-}
-
-async fn limits(store: &dyn Store) {
-    let put = |at: usize| Write::put(Key::new("limits", format!("{at:03}")), attributes(json!({"v": at})));
-    store
-        .transact((0..100).map(put).collect())
-        .await
-        .expect("100 writes are fine");
-    refused(store.transact((0..101).map(put).collect()).await, "101 writes");
-    refused(
-        store
-            .transact(vec![put(1), put(2), Write::delete(Key::new("limits", "001"))])
-            .await,
-        "an item twice",
-    );
-    let keys: Vec<_> = (0..101).map(|at| Key::new("limits", format!("{at:03}"))).collect();
-    assert_eq!(
-        store.get_many(&keys[..100]).await.expect("100 keys are fine").len(),
-        100
-    );
-    refused(store.get_many(&keys).await, "101 keys");
-    refused(store.get_many(&[keys[0].clone(), keys[0].clone()]).await, "a key twice");
-    assert!(store.get_many(&[]).await.expect("no keys").is_empty());
-
-    let of_bytes = |bytes: usize| attributes(json!({"v": "x".repeat(bytes)}));
-    store
-        .update(Write::put(key("large"), of_bytes(ITEM_BYTES - 100)))
-        .await
-        .expect("almost 400 KB is fine");
-    refused(
-        store.update(Write::put(key("large"), of_bytes(ITEM_BYTES))).await,
-        "an item over 400 KB",
-    );
-    // Each part fits, the item that comes of it does not.
-    let grown = Write::set(key("large"), attributes(json!({"w": "x".repeat(200)})));
-    refused(store.update(grown).await, "an item that grows over 400 KB");
-    let part = TRANSACTION_BYTES / 11;
-    let many = |count: usize| {
-        (0..count)
-            .map(|at| Write::put(key(&format!("heavy-{at}")), of_bytes(part - 100)))
-            .collect::<Vec<_>>()
-    };
-    store.transact(many(11)).await.expect("almost 4 MB is fine");
-    refused(store.transact(many(12)).await, "a transaction over 4 MB");
-    assert_eq!(read(store, &key("heavy-11")).await, None);
-}
-
-async fn refused_calls(store: &dyn Store) {
-    let long = "x".repeat(1025);
-    for bad in [
-        Key::new("", "s"),
-        Key::new("p", ""),
-        Key::new(&long, "s"),
-        Key::new("p", &long),
-    ] {
-        refused(store.get(&bad).await, "get of a bad key");
-        refused(
-            store.get_many(std::slice::from_ref(&bad)).await,
-            "get_many of a bad key",
-        );
-        refused(store.update(Write::delete(bad.clone())).await, "update of a bad key");
-        refused(store.transact(vec![Write::delete(bad)]).await, "transact of a bad key");
-    }
-    let longest = Key::new(&long[1..], &long[1..]);
-    store
-        .update(Write::put(longest.clone(), attributes(json!({"v": 1}))))
-        .await
-        .expect("1,024 bytes are fine");
-    assert!(read(store, &longest).await.is_some());
-    refused(
-        store.transact(vec![Write::check(key("x"))]).await,
-        "a check without a condition",
-    );
-    refused(
-        store
-            .update(Write::delete(key("x")).when(Condition::equals("a", Value::Null)))
-            .await,
-        "a condition that equals null",
-    );
-    refused(
-        store.update(Write::put(key("x"), attributes(json!({"": 1})))).await,
-        "an attribute without a name",
-    );
-    let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
-    store
-        .update(Write::put(key("nested"), attributes(json!({"v": nested(32)}))))
-        .await
-        .expect("32 levels are fine");
-    refused(
-        store
-            .update(Write::put(key("nested"), attributes(json!({"v": nested(33)}))))
-            .await,
-        "33 levels",
-    );
-}
-
-async fn keys_and_values(store: &dyn Store) {
-    let row = json!({
-        "empty": "", "zero": "a\u{0}b", "text": "'; DROP TABLE items; -- \" \\ \u{1f980} é", "largest": u64::MAX, "least": i64::MIN,
-        "third": 1.0 / 3.0, "list": [], "map": {}, "false": false, "Name": 1, "name": 2,
-    });
-    for sort in ["a\u{0}b", "'", "%", "\u{1f980}", " ", "a/b"] {
-        store
-            .update(Write::put(key(sort), attributes(row.clone())))
-            .await
-            .expect("put");
-        assert_eq!(
-            read(store, &key(sort)).await,
-            Some(row.clone()),
-            "kept exactly under {sort:?}"
-        );
-    }
-    assert_eq!(read(store, &key("a")).await, None, "a key ends where it ends");
-    assert_eq!(read(store, &Key::new("SUITE", "'")).await, None, "case counts");
-}
-
-/// 64 tasks over two instances add to one number: none is lost.
-async fn parallel_increments(open: &Reopen) {
-    let stores = [open(), open()];
-    let tasks: Vec<_> = (0..64)
-        .map(|task: usize| {
-            let store = stores[task % 2].clone();
-            tokio::spawn(async move {
-                for _ in 0..5 {
-                    patiently(|| store.update(add(&key("parallel"), "n", 1))).await;
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.expect("a task");
-    }
-    assert_eq!(read(&*stores[0], &key("parallel")).await.expect("an item")["n"], 320);
-}
-
-/// Transfers between two rows from two instances; whoever looks at both at once always sees the same sum.
-async fn parallel_transfers(open: &Reopen) {
-    let stores = [open(), open()];
-    let (left, right) = (key("left"), key("right"));
-    let tasks: Vec<_> = (0..16)
-        .map(|task: usize| {
-            let store = stores[task % 2].clone();
-            let (left, right) = (left.clone(), right.clone());
-            tokio::spawn(async move {
-                for _ in 0..8 {
-                    patiently(|| store.transact(vec![add(&left, "n", -1), add(&right, "n", 1)])).await;
-                    let seen = store.get_many(&[left.clone(), right.clone()]).await.expect("get_many");
-                    let sum: i64 = seen
-                        .iter()
-                        .map(|item| item.attributes["n"].as_i64().expect("a number"))
-                        .sum();
-                    assert_eq!((seen.len(), sum), (2, 0), "a transaction is seen whole");
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.expect("a task");
-    }
-    assert_eq!(read(&*stores[1], &right).await.expect("an item")["n"], 128);
-}
-
-/// Conflict and unavailable are answers a caller lives with; in these calls nothing was applied.
-async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(mut call: impl FnMut() -> F) {
-    for _ in 0..1000 {
-        match call().await {
-            Ok(_) => return,
-            Err(StoreError::Conflict | StoreError::Unavailable(_)) => tokio::task::yield_now().await,
-            Err(error) => panic!("{error}"),
-        }
-    }
-    panic!("1,000 conflicts in a row");
-}
-
-/// A second instance sees at once what the first wrote, and a later one sees all of it.
-async fn reopened(open: &Reopen) {
-    let (first, second) = (open(), open());
-    first
-        .update(Write::put(key("shared"), attributes(json!({"v": 1}))))
-        .await
-        .expect("put");
-    assert_eq!(read(&*second, &key("shared")).await, Some(json!({"v": 1})));
-    second
-        .update(Write::set(key("shared"), attributes(json!({"v": 2}))))
-        .await
-        .expect("set");
-    assert_eq!(read(&*first, &key("shared")).await, Some(json!({"v": 2})));
-    drop((first, second));
-    assert_eq!(read(&*open(), &key("shared")).await, Some(json!({"v": 2})));
 }
 
 /// The call must break the contract.

@@ -10,6 +10,20 @@ use shared::{
 /// Opens the same vault once more: another process, or the next life of this one.
 pub type Reopen = Box<dyn Fn() -> Arc<dyn Vault> + Send + Sync>;
 
+/// A clock that was years ahead has used up the budget of its day, not of the years between.
+pub async fn wrong_clock(vault: &dyn Vault, advance: &(dyn Fn(Duration) + Sync), back: &(dyn Fn(Duration) + Sync)) {
+    let (name, years) = (name("wrong-clock"), Duration::from_hours(4 * 365 * 24));
+    advance(years);
+    for _ in 0..30 {
+        vault.stage(&name, &Secret::new("x")).await.expect("stage");
+    }
+    back(years);
+    vault
+        .stage(&name, &Secret::new("x"))
+        .await
+        .expect("the budget of another day");
+}
+
 /// Everything the vault's contract says. `advance` moves the vault's clock.
 pub async fn all(open: &Reopen, advance: &(dyn Fn(Duration) + Sync)) {
     let vault = open();
@@ -231,7 +245,7 @@ async fn budget(vault: &dyn Vault, advance: &(dyn Fn(Duration) + Sync)) {
         assert!(
             matches!(answer, Err(VaultError::Budget { .. })),
             "a version over the budget"
-        )
+        );
     };
     spent(vault.put(&name, &Secret::new("over"), version.as_ref()).await);
     spent(vault.stage(&name, &Secret::new("over")).await);

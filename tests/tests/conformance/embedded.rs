@@ -8,7 +8,7 @@ use local::adapters::{
 };
 use shared::{
     memory::ManualClock,
-    ports::{Http, Publisher, Scheduler, Store, Vault},
+    ports::{Condition, Http, HttpError, Key, Publisher, Scheduler, Store, Vault, Write},
     secret::Secret,
 };
 use tempfile::TempDir;
@@ -49,6 +49,8 @@ async fn vault_suite_with_a_key_file() {
     let moved = clock.clone();
     let reopen: vault::Reopen = Box::new(move || Arc::new(sealed(&data_dir, &clock)) as Arc<dyn Vault>);
     vault::all(&reopen, &|duration| moved.advance(duration)).await;
+    let back = |duration| moved.turn_back(duration);
+    vault::wrong_clock(&*reopen(), &|duration| moved.advance(duration), &back).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,6 +121,65 @@ async fn http_suite() {
     .await;
 }
 
+/// The proxy is the one that was named, and hosts that are excepted are called without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_proxy_is_used() {
+    let server = http::Server::start().await;
+    let proxy = Some(format!("http://{}", server.address));
+    let call = |no_proxy: Option<&str>| {
+        let options = HttpOptions {
+            proxy: proxy.clone(),
+            no_proxy: no_proxy.map(Into::into),
+            ..HttpOptions::default()
+        };
+        let http = ReqwestHttp::new(&options)
+            .expect("a client")
+            .with_deadlines(Duration::from_millis(300), Duration::from_millis(300));
+        let request = ::http::Request::get("http://no-such-host.invalid/")
+            .body(bytes::Bytes::new())
+            .expect("a request");
+        async move { http.call(request).await.map(|answer| answer.status()) }
+    };
+    assert!(
+        matches!(call(None).await, Err(HttpError::Timeout { .. })),
+        "this server never answers an absolute path"
+    );
+    assert_eq!(server.count(), 1);
+    assert!(matches!(
+        call(Some("no-such-host.invalid")).await,
+        Err(HttpError::Connect { .. } | HttpError::Timeout { .. })
+    ));
+    assert_eq!(server.count(), 1);
+    let options = HttpOptions {
+        proxy: Some("http://user:canary@[bad".into()),
+        ..HttpOptions::default()
+    };
+    let error = ReqwestHttp::new(&options).err().expect("refused").to_string();
+    assert!(error.contains("HTTPS_PROXY") && !error.contains("canary"), "{error}");
+}
+
+/// Writers of two instances wait for one another; they are not sent away with *conflict* or *unavailable*.
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_wait_their_turn() {
+    let (_kept, data_dir) = directory();
+    let stores = [sqlite(&data_dir), sqlite(&data_dir)];
+    let tasks: Vec<_> = (0..64)
+        .map(|task: usize| {
+            let store = stores[task % 2].clone();
+            tokio::spawn(async move {
+                let write = Write::put(
+                    Key::new("turns", format!("{task}")),
+                    [("v".to_owned(), task.into())].into(),
+                );
+                store.update(write.when(Condition::Absent)).await.map(drop)
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("a task").expect("a write");
+    }
+}
+
 #[tokio::test]
 async fn clock_and_rng_suites() {
     clock_rng::clock(&SystemClock).await;
@@ -180,7 +241,9 @@ async fn a_named_certificate_authority_is_trusted() {
     let answer = get(Some(ca_file)).await.expect("a call");
     assert_eq!(answer.version(), ::http::Version::HTTP_2, "HTTP/2 is agreed on");
     match get(None).await {
-        Err(shared::ports::HttpError::Connect { reason, .. }) => assert!(reason.contains("certificate"), "{reason}"),
+        Err(HttpError::Connect { reason, .. }) => {
+            assert!(reason.contains("certificate"), "{reason}");
+        }
         other => panic!(
             "an unknown authority answered {:?}",
             other.map(|answer| answer.status())

@@ -29,6 +29,8 @@ async fn vault_suite() {
     let memory = MemoryVault::new(Arc::new(clock.clone()));
     let open: vault::Reopen = Box::new(move || Arc::new(memory.clone()) as Arc<dyn Vault>);
     vault::all(&open, &|duration| clock.advance(duration)).await;
+    let back = |duration| clock.turn_back(duration);
+    vault::wrong_clock(&*open(), &|duration| clock.advance(duration), &back).await;
 }
 
 #[tokio::test]
@@ -241,7 +243,7 @@ async fn memory_counts_its_faults_and_its_dead() {
     memory.publisher.faults().clear();
     assert_eq!(memory.armed(), 0);
     let http: Arc<dyn shared::ports::Http> =
-        Arc::new(local::adapters::ReqwestHttp::new(&Default::default()).expect("a client"));
+        Arc::new(local::adapters::ReqwestHttp::new(&local::adapters::HttpOptions::default()).expect("a client"));
     let ports = memory.ports("one", http);
     assert!(!(ports.dead)("two"));
     memory.bury("two");

@@ -18,34 +18,52 @@ use super::embedded::directory;
 const DIRECTORY: &str = "POSTROOM_TEST_DIRECTORY";
 const TASK: &str = "POSTROOM_TEST_TASK";
 
-/// Starts this test program once more as a worker; it says `ready` when it has everything open.
-fn worker(data_dir: &DataDir, task: &str) -> (Child, BufReader<ChildStdout>, String) {
-    let mut child = Command::new(std::env::current_exe().expect("this program"))
-        .args([
-            "--exact",
-            "processes::work",
-            "--ignored",
-            "--nocapture",
-            "--test-threads=1",
-        ])
-        .env(DIRECTORY, data_dir.root())
-        .env(TASK, task)
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("a worker");
-    let mut output = BufReader::new(child.stdout.take().expect("its output"));
-    let mut line = String::new();
-    loop {
-        line.clear();
-        assert_ne!(
-            output.read_line(&mut line).expect("a line"),
-            0,
-            "the worker ended early"
-        );
-        if let Some((_, instance)) = line.trim().split_once("ready ") {
-            let instance = instance.to_owned();
-            return (child, output, instance);
+/// Another process at work; killed when dropped, so that a failed test leaves none behind.
+struct Worker {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    instance: String,
+}
+
+impl Worker {
+    /// Starts this test program once more, and waits until it has everything open.
+    fn start(data_dir: &DataDir, task: &str) -> Self {
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command.args(["--exact", "processes::work", "--ignored", "--nocapture"]);
+        command.env(DIRECTORY, data_dir.root()).env(TASK, task);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("a worker");
+        let output = BufReader::new(child.stdout.take().expect("its output"));
+        let mut worker = Self {
+            child,
+            output,
+            instance: String::new(),
+        };
+        loop {
+            let line = worker.line().expect("the worker ended early");
+            if let Some((_, instance)) = line.split_once("ready ") {
+                instance.clone_into(&mut worker.instance);
+                return worker;
+            }
         }
+    }
+
+    /// Its next line; nothing at its end.
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let bytes = self.output.read_line(&mut line).expect("a line");
+        (bytes > 0).then(|| line.trim().to_owned())
+    }
+
+    /// Kill -9.
+    fn kill(&mut self) {
+        self.child.kill().expect("kill");
+        self.child.wait().expect("its end");
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill().and_then(|()| self.child.wait());
     }
 }
 
@@ -116,23 +134,20 @@ async fn work() {
 async fn eight_processes_at_once_lose_nothing() {
     let (_kept, data_dir) = directory();
     // All start on an empty directory: making database and key is part of the race.
-    let children: Vec<_> = std::thread::scope(|scope| {
-        let starting: Vec<_> = (0..8)
-            .map(|at| {
-                scope.spawn({
-                    let data_dir = &data_dir;
-                    move || worker(data_dir, &format!("w{at}"))
-                })
-            })
-            .collect();
+    let workers: Vec<_> = std::thread::scope(|scope| {
+        let start = |at: i32| {
+            let data_dir = &data_dir;
+            scope.spawn(move || Worker::start(data_dir, &format!("w{at}")))
+        };
+        let starting: Vec<_> = (0..8).map(start).collect();
         starting
             .into_iter()
-            .map(|child| child.join().expect("a worker"))
+            .map(|worker| worker.join().expect("a worker"))
             .collect()
     });
-    for (mut child, mut output, _) in children {
-        std::io::copy(&mut output, &mut std::io::sink()).expect("the rest of its output");
-        assert!(child.wait().expect("its end").success());
+    for mut worker in workers {
+        while worker.line().is_some() {}
+        assert!(worker.child.wait().expect("its end").success());
     }
     let opened = reopened(&data_dir);
     let counter = opened
@@ -164,22 +179,18 @@ async fn the_killed_leave_everything_whole() {
     let (_kept, data_dir) = directory();
     let here = reopened(&data_dir);
     for round in 0..10 {
-        let (mut child, mut output, instance) = worker(&data_dir, "forever");
-        assert!(!(here.ports.dead)(&instance), "it lives");
-        let mut line = String::new();
+        let mut worker = Worker::start(&data_dir, "forever");
+        assert!(!(here.ports.dead)(&worker.instance), "it lives");
         let mut done = None;
         for _ in 0..=round {
-            line.clear();
-            output.read_line(&mut line).expect("a line");
+            let line = worker.line().expect("it goes on");
             done = line
-                .trim()
                 .strip_prefix("done ")
                 .map(|number| number.parse::<u64>().expect("a number"))
                 .or(done);
         }
-        child.kill().expect("kill -9");
-        child.wait().expect("its end");
-        assert!((here.ports.dead)(&instance), "it is known to be dead");
+        worker.kill();
+        assert!((here.ports.dead)(&worker.instance), "it is known to be dead");
         let rows = here
             .ports
             .store

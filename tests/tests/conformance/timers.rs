@@ -23,8 +23,11 @@ fn schedule(account: &str, every: u64, window: u64) -> Schedule {
     }
 }
 
-/// Firings by account; each takes this long.
-fn recorder(clock: Arc<dyn Clock>, takes: Duration) -> (Fire, Arc<Mutex<BTreeMap<String, Vec<Timestamp>>>>) {
+/// When each account fired.
+type Firings = Arc<Mutex<BTreeMap<String, Vec<Timestamp>>>>;
+
+/// Keeps firings; each takes this long.
+fn recorder(clock: Arc<dyn Clock>, takes: Duration) -> (Fire, Firings) {
     let fired = Arc::new(Mutex::new(BTreeMap::<String, Vec<Timestamp>>::new()));
     let kept = fired.clone();
     let fire: Fire = Arc::new(move |account| {
@@ -50,7 +53,7 @@ async fn each_account_fires_once_an_interval_at_its_own_place_in_the_window() {
         .await
         .expect("put");
     let (fire, fired) = recorder(clock.clone(), Duration::from_secs(1));
-    timers.run(fire, clock.sleep(Duration::from_secs(3600))).await;
+    timers.run(fire, clock.sleep(Duration::from_hours(1))).await;
     let fired = fired.lock().expect("lock").clone();
     assert_eq!(fired.len(), 20, "all but the disabled one");
     let mut places = std::collections::BTreeSet::new();
@@ -131,7 +134,7 @@ async fn changes_by_others_take_effect_and_a_busy_store_stops_nothing() {
     let before = count("a");
     assert!(before >= 3, "{before}");
     store.faults().arm(StoreCall::Query, StoreFault::Unavailable, 1000);
-    clock.sleep(Duration::from_secs(120)).await;
+    clock.sleep(Duration::from_mins(2)).await;
     assert_eq!(count("a"), before + 2, "the schedules as last read go on");
     store.faults().clear();
     let other = TimerScheduler::new(Arc::new(store.clone()), clock.clone());
@@ -140,7 +143,7 @@ async fn changes_by_others_take_effect_and_a_busy_store_stops_nothing() {
     clock.sleep(Duration::from_secs(6)).await;
     let (a, b) = (count("a"), count("b"));
     assert_eq!(b, 1, "a new account fires soon");
-    clock.sleep(Duration::from_secs(120)).await;
+    clock.sleep(Duration::from_mins(2)).await;
     assert_eq!((count("a"), count("b")), (a, b + 2));
     stop.send(()).expect("it listens");
     serve.await.expect("serve ends");
