@@ -76,9 +76,7 @@ impl fmt::Debug for SimClock {
     reason = "this is the one place of the simulator that reads the machine's clock"
 )]
 fn system_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -108,9 +106,7 @@ pub(crate) fn http_date(ms: i64) -> String {
 
 /// A `Date` header field of a message (RFC 5322 3.3).
 pub(crate) fn mail_date(ms: i64) -> String {
-    stamp(ms)
-        .strftime("%a, %d %b %Y %H:%M:%S +0000")
-        .to_string()
+    stamp(ms).strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
 }
 
 /// Reads the times `OData` filters carry; fractions of a second are kept.

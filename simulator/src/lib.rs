@@ -4,10 +4,7 @@
 //! [`Simulator::serve`] it on a socket; deliver mail, move time and arm faults with its methods or below
 //! `/_control`. It follows Microsoft's documents, and where they are silent or disagree it can be switched
 //! to either [`Readings`].
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
 mod clock;
 mod control;
@@ -33,12 +30,10 @@ pub use control::truth::TrueMessage;
 pub use faults::board::ArmedFault;
 pub use faults::{ConnectionReset, Cut, Fault, FaultSpec, RequestKind, RetryAfter, Times, Wording};
 pub use mail::Mime;
-pub use mail::Mime;
 pub use mailbox::Corruption;
 pub use mailbox::folders::FolderTrouble;
 pub use options::{
-    DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_ROLES, DEFAULT_TENANT_ID, Latency, Limits,
-    Options,
+    DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_ROLES, DEFAULT_TENANT_ID, Latency, Limits, Options,
 };
 pub use readings::Readings;
 pub use serve::{Running, ServeError, Tls};

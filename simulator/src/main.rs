@@ -41,11 +41,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         None => None,
         Some(directory) => {
             let tls = Tls::generate()?;
-            std::fs::create_dir_all(directory)
-                .with_context(|| format!("--tls {}", directory.display()))?;
+            std::fs::create_dir_all(directory).with_context(|| format!("--tls {}", directory.display()))?;
             let path = directory.join("ca.pem");
-            std::fs::write(&path, tls.ca_pem())
-                .with_context(|| format!("cannot write {}", path.display()))?;
+            std::fs::write(&path, tls.ca_pem()).with_context(|| format!("cannot write {}", path.display()))?;
             Some(tls)
         }
     };
@@ -57,9 +55,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let drip = arguments
         .drip
         .map(|seconds| tokio::spawn(drip(simulator.clone(), arguments.mailboxes(), seconds)));
-    tokio::signal::ctrl_c()
-        .await
-        .context("cannot wait for Ctrl-C")?;
+    tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")?;
     if let Some(task) = drip {
         task.abort();
     }
@@ -103,9 +99,7 @@ fn fill(simulator: &Simulator, arguments: &Arguments) -> anyhow::Result<()> {
             // A minute apart, the last one just now: files say nothing trustworthy about when they came.
             let received = now - (count - i64::try_from(at).unwrap_or(0)) * 60_000;
             let delivery = Delivery::inbox(simulator::mail::Mime::Bytes(bytes)).received(received);
-            let to = mailboxes
-                .get(at % mailboxes.len())
-                .map_or("", String::as_str);
+            let to = mailboxes.get(at % mailboxes.len()).map_or("", String::as_str);
             simulator.deliver(to, delivery)?;
         }
     }
@@ -129,19 +123,13 @@ async fn drip(simulator: Simulator, mailboxes: Vec<String>, seconds: u64) {
     }
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "this is what the program is asked to print"
-)]
+#[expect(clippy::print_stdout, reason = "this is what the program is asked to print")]
 fn announce(simulator: &Simulator, arguments: &Arguments, origin: &str) {
     let registration = simulator.registration();
     let tenant = &registration.tenant_id;
     let token_url = format!("{origin}/{tenant}/oauth2/v2.0/token");
     let graph_url = format!("{origin}/v1.0");
-    let ca_file = arguments
-        .tls
-        .as_ref()
-        .map(|d| d.join("ca.pem").display().to_string());
+    let ca_file = arguments.tls.as_ref().map(|d| d.join("ca.pem").display().to_string());
     if arguments.json {
         let all = json!({
             "origin": origin, "tokenUrl": token_url, "graphUrl": graph_url, "controlUrl": format!("{origin}/_control"),

@@ -8,8 +8,8 @@ use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use http::Request;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose,
 };
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::io;
@@ -48,14 +48,10 @@ impl Tls {
         ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         ca.distinguished_name = DistinguishedName::new();
-        ca.distinguished_name
-            .push(DnType::CommonName, "Postroom simulator CA");
+        ca.distinguished_name.push(DnType::CommonName, "Postroom simulator CA");
         let issuer = CertifiedIssuer::self_signed(ca, KeyPair::generate()?)?;
-        let mut server = CertificateParams::new(vec![
-            "localhost".to_owned(),
-            "127.0.0.1".to_owned(),
-            "::1".to_owned(),
-        ])?;
+        let mut server =
+            CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()])?;
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate()?;
         let certificate = server.signed_by(&key, &issuer)?;
@@ -105,11 +101,7 @@ impl Running {
 
 impl Simulator {
     /// Serves on a listener until stopped.
-    pub fn serve(
-        &self,
-        listener: tokio::net::TcpListener,
-        tls: Option<Tls>,
-    ) -> Result<Running, ServeError> {
+    pub fn serve(&self, listener: tokio::net::TcpListener, tls: Option<Tls>) -> Result<Running, ServeError> {
         let address = listener.local_addr()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         // The address itself, so that no name has to be resolved; "everywhere" is no address to go to.
@@ -125,9 +117,7 @@ impl Simulator {
                 state.options.origin = Some(origin.clone());
             }
         }
-        let service = Door {
-            router: self.router(),
-        };
+        let service = Door { router: self.router() };
         let handle = Handle::new();
         let server = axum_server::from_tcp(listener.into_std()?)?.handle(handle.clone());
         let make = tower::make::Shared::new(service);
@@ -139,11 +129,7 @@ impl Simulator {
                     .serve(make),
             ),
         };
-        Ok(Running {
-            origin,
-            handle,
-            task,
-        })
+        Ok(Running { origin, handle, task })
     }
 }
 

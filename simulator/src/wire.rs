@@ -35,10 +35,7 @@ impl Call {
     }
 
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
-        self.query
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
+        self.query.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 }
 
@@ -53,10 +50,7 @@ pub(crate) fn percent_decode(segment: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
-        let escaped = bytes
-            .get(at + 1..at + 3)
-            .and_then(hex_byte)
-            .filter(|_| *byte == b'%');
+        let escaped = bytes.get(at + 1..at + 3).and_then(hex_byte).filter(|_| *byte == b'%');
         out.push(escaped.unwrap_or(*byte));
         at += if escaped.is_some() { 3 } else { 1 };
     }
@@ -95,8 +89,6 @@ pub(crate) fn empty(status: u16) -> Reply {
 /// Sets a header; a value that cannot be one is left out.
 pub(crate) fn set(reply: &mut Reply, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
-        reply
-            .headers_mut()
-            .insert(HeaderName::from_static(name), value);
+        reply.headers_mut().insert(HeaderName::from_static(name), value);
     }
 }

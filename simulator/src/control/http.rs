@@ -202,20 +202,16 @@ fn post(simulator: &Simulator, call: &Call, name: &str) -> Result<Value, Control
         .as_object_mut()
         .ok_or_else(|| ControlError::Request("a JSON object is expected".to_owned()))?;
     map.insert("act".to_owned(), name.into());
-    let act: Act = serde_json::from_value(body)
-        .map_err(|e| ControlError::Request(format!("POST /_control/{name}: {e}")))?;
+    let act: Act =
+        serde_json::from_value(body).map_err(|e| ControlError::Request(format!("POST /_control/{name}: {e}")))?;
     run(simulator, act)
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ControlError> {
-    serde_json::from_slice(bytes)
-        .map_err(|e| ControlError::Request(format!("the body is not JSON: {e}")))
+    serde_json::from_slice(bytes).map_err(|e| ControlError::Request(format!("the body is not JSON: {e}")))
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one arm per act; each only names its method"
-)]
+#[expect(clippy::too_many_lines, reason = "one arm per act; each only names its method")]
 fn run(s: &Simulator, act: Act) -> Result<Value, ControlError> {
     let done = |()| json!({"done": true});
     match act {
@@ -251,13 +247,11 @@ fn run(s: &Simulator, act: Act) -> Result<Value, ControlError> {
             };
             let received_ms = match received {
                 None => None,
-                Some(text) => Some(parse_time(&text).ok_or_else(|| {
-                    ControlError::Request(format!("received: `{text}` is no time"))
-                })?),
+                Some(text) => Some(
+                    parse_time(&text).ok_or_else(|| ControlError::Request(format!("received: `{text}` is no time")))?,
+                ),
             };
-            Ok(
-                json!({"id": s.deliver(&mailbox, Delivery { mime, folder, received_ms, read, draft })?}),
-            )
+            Ok(json!({"id": s.deliver(&mailbox, Delivery { mime, folder, received_ms, read, draft })?}))
         }
         Act::Fill {
             mailbox,
@@ -272,35 +266,16 @@ fn run(s: &Simulator, act: Act) -> Result<Value, ControlError> {
                 days.unwrap_or(30),
             )
             .map(done),
-        Act::Move {
-            mailbox,
-            id,
-            folder,
-        } => s.move_message(&mailbox, &id, &folder).map(done),
+        Act::Move { mailbox, id, folder } => s.move_message(&mailbox, &id, &folder).map(done),
         Act::Delete { mailbox, id } => s.delete_message(&mailbox, &id).map(done),
         Act::Purge { mailbox, id } => s.purge_message(&mailbox, &id).map(done),
         Act::Mark { mailbox, id, read } => s.mark(&mailbox, &id, read).map(done),
-        Act::EditDraft { mailbox, id, mime } => {
-            s.edit_draft(&mailbox, &id, mime.as_str()).map(done)
-        }
+        Act::EditDraft { mailbox, id, mime } => s.edit_draft(&mailbox, &id, mime.as_str()).map(done),
         Act::SendDraft { mailbox, id } => s.send_draft(&mailbox, &id).map(done),
-        Act::AddReference {
-            mailbox,
-            id,
-            name,
-            url,
-        } => s.add_reference(&mailbox, &id, &name, &url).map(done),
+        Act::AddReference { mailbox, id, name, url } => s.add_reference(&mailbox, &id, &name, &url).map(done),
         Act::Corrupt { mailbox, id, how } => s.corrupt(&mailbox, &id, how).map(done),
-        Act::CreateFolder {
-            mailbox,
-            path,
-            hidden,
-        } => Ok(json!({"id": s.create_folder(&mailbox, &path, hidden)?})),
-        Act::RenameFolder {
-            mailbox,
-            path,
-            name,
-        } => s.rename_folder(&mailbox, &path, &name).map(done),
+        Act::CreateFolder { mailbox, path, hidden } => Ok(json!({"id": s.create_folder(&mailbox, &path, hidden)?})),
+        Act::RenameFolder { mailbox, path, name } => s.rename_folder(&mailbox, &path, &name).map(done),
         Act::DeleteFolder { mailbox, path } => s.delete_folder(&mailbox, &path).map(done),
         Act::EnableMailbox { mailbox, enabled } => s.enable_mailbox(&mailbox, enabled).map(done),
         Act::SetInPolicy { mailbox, inside } => s.set_in_policy(&mailbox, inside).map(done),
@@ -317,10 +292,7 @@ fn run(s: &Simulator, act: Act) -> Result<Value, ControlError> {
             Ok(done(()))
         }
         Act::SetRoles { client_id, roles } => s
-            .set_roles(
-                &client_id,
-                &roles.iter().map(String::as_str).collect::<Vec<_>>(),
-            )
+            .set_roles(&client_id, &roles.iter().map(String::as_str).collect::<Vec<_>>())
             .map(done),
         Act::RotateSecret {
             client_id,
@@ -338,9 +310,7 @@ fn run(s: &Simulator, act: Act) -> Result<Value, ControlError> {
             s.clear_faults();
             Ok(done(()))
         }
-        Act::EvictDeltaState { mailbox, folder } => {
-            Ok(json!({"evicted": s.evict_delta_state(&mailbox, &folder)?}))
-        }
+        Act::EvictDeltaState { mailbox, folder } => Ok(json!({"evicted": s.evict_delta_state(&mailbox, &folder)?})),
         Act::SetReadings { readings } => {
             s.set_readings(readings);
             Ok(done(()))
@@ -356,10 +326,7 @@ fn run(s: &Simulator, act: Act) -> Result<Value, ControlError> {
             });
             Ok(done(()))
         }
-        Act::SetLatency {
-            service_ms,
-            network_ms,
-        } => {
+        Act::SetLatency { service_ms, network_ms } => {
             s.set_latency(Latency {
                 service: Duration::from_millis(service_ms),
                 network: Duration::from_millis(network_ms),

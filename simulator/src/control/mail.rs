@@ -55,10 +55,7 @@ impl Simulator {
     /// A new mailbox with the usual folders; answers its GUID. An existing one stays as it is.
     pub fn add_mailbox(&self, address: &str) -> String {
         let mut state = self.lock();
-        if let Some(known) = state
-            .mailbox_named(address)
-            .and_then(|at| state.mailboxes.get(at))
-        {
+        if let Some(known) = state.mailbox_named(address).and_then(|at| state.mailboxes.get(at)) {
             return known.guid.clone();
         }
         let mailbox = Mailbox::new(address, state.options.readings.id_alphabet);
@@ -89,18 +86,11 @@ impl Simulator {
     }
 
     /// Fills a folder with so many generated messages, received over the last `days` days, some of them read.
-    pub fn fill(
-        &self,
-        mailbox: &str,
-        folder: &str,
-        count: usize,
-        days: u32,
-    ) -> Result<(), ControlError> {
+    pub fn fill(&self, mailbox: &str, folder: &str, count: usize, days: u32) -> Result<(), ControlError> {
         let now = self.now_ms();
         let span = i64::from(days.max(1)) * 86_400_000;
         for at in 0..count {
-            let step =
-                i64::try_from(at).unwrap_or(0) * (span / i64::try_from(count.max(1)).unwrap_or(1));
+            let step = i64::try_from(at).unwrap_or(0) * (span / i64::try_from(count.max(1)).unwrap_or(1));
             let received = now - span + step;
             let mut delivery = Delivery::inbox(self.next_generated(received - 4_000))
                 .folder(folder)
@@ -128,11 +118,7 @@ impl Simulator {
 
     fn next_generated(&self, sent_ms: i64) -> Mime {
         let (seed, index) = self.next_number();
-        Mime::Generated {
-            seed,
-            index,
-            sent_ms,
-        }
+        Mime::Generated { seed, index, sent_ms }
     }
 
     fn next_number(&self) -> (u64, u64) {
@@ -179,12 +165,7 @@ impl Simulator {
     }
 
     /// Replaces the content of a draft.
-    pub fn edit_draft(
-        &self,
-        mailbox: &str,
-        id: &str,
-        mime: impl Into<Mime>,
-    ) -> Result<(), ControlError> {
+    pub fn edit_draft(&self, mailbox: &str, id: &str, mime: impl Into<Mime>) -> Result<(), ControlError> {
         let now = self.now_ms();
         let mime = mime.into();
         self.with_item(mailbox, id, |m, key| {
@@ -205,13 +186,7 @@ impl Simulator {
     }
 
     /// Adds a link to a file elsewhere, which Graph shows as a reference attachment.
-    pub fn add_reference(
-        &self,
-        mailbox: &str,
-        id: &str,
-        name: &str,
-        url: &str,
-    ) -> Result<(), ControlError> {
+    pub fn add_reference(&self, mailbox: &str, id: &str, name: &str, url: &str) -> Result<(), ControlError> {
         let now = self.now_ms();
         self.with_item(mailbox, id, |m, key| {
             m.update(key, Touched::Content, now, |i| {
@@ -222,12 +197,7 @@ impl Simulator {
     }
 
     /// Damages a message, or with `None` repairs it.
-    pub fn corrupt(
-        &self,
-        mailbox: &str,
-        id: &str,
-        how: Option<Corruption>,
-    ) -> Result<(), ControlError> {
+    pub fn corrupt(&self, mailbox: &str, id: &str, how: Option<Corruption>) -> Result<(), ControlError> {
         self.with_item(mailbox, id, |m, key| {
             if let Some(item) = m.items.get_mut(key) {
                 item.corruption = how;
@@ -237,12 +207,7 @@ impl Simulator {
     }
 
     /// Makes a folder (`parent/child`; the parent must exist); answers its id.
-    pub fn create_folder(
-        &self,
-        mailbox: &str,
-        path: &str,
-        hidden: bool,
-    ) -> Result<String, ControlError> {
+    pub fn create_folder(&self, mailbox: &str, path: &str, hidden: bool) -> Result<String, ControlError> {
         self.with(mailbox, |m| {
             let (parent, name) = path.rsplit_once('/').unwrap_or(("msgfolderroot", path));
             let parent = m.folder_by_path(parent)?;
@@ -311,9 +276,7 @@ impl Simulator {
         act: impl FnOnce(&mut Mailbox, ItemKey) -> Result<T, ControlError>,
     ) -> Result<T, ControlError> {
         self.with(mailbox, |m| {
-            let key = m
-                .item_by_id(id)
-                .ok_or_else(|| ControlError::Message(id.to_owned()))?;
+            let key = m.item_by_id(id).ok_or_else(|| ControlError::Message(id.to_owned()))?;
             act(m, key)
         })
     }

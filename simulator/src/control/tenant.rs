@@ -50,12 +50,7 @@ impl Simulator {
     }
 
     /// Adds a secret; with `expire_old` the earlier ones are expired, without they still serve.
-    pub fn rotate_secret(
-        &self,
-        client_id: &str,
-        secret: &str,
-        expire_old: bool,
-    ) -> Result<(), ControlError> {
+    pub fn rotate_secret(&self, client_id: &str, secret: &str, expire_old: bool) -> Result<(), ControlError> {
         self.with_app(client_id, |app| {
             for old in &mut app.secrets {
                 old.expired |= expire_old;
@@ -156,7 +151,6 @@ impl Simulator {
             .apps
             .iter_mut()
             .find(|a| a.client_id.eq_ignore_ascii_case(client_id));
-        app.map(act)
-            .ok_or_else(|| ControlError::App(client_id.to_owned()))
+        app.map(act).ok_or_else(|| ControlError::App(client_id.to_owned()))
     }
 }

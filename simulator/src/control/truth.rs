@@ -55,10 +55,8 @@ impl Simulator {
     /// Every message of a mailbox (or of all), in the order they came.
     pub fn truth(&self, mailbox: Option<&str>) -> Vec<TrueMessage> {
         let state = self.lock();
-        let wanted = |m: &&Mailbox| {
-            mailbox
-                .is_none_or(|n| m.address.eq_ignore_ascii_case(n) || m.guid.eq_ignore_ascii_case(n))
-        };
+        let wanted =
+            |m: &&Mailbox| mailbox.is_none_or(|n| m.address.eq_ignore_ascii_case(n) || m.guid.eq_ignore_ascii_case(n));
         state
             .mailboxes
             .iter()
@@ -70,9 +68,7 @@ impl Simulator {
     /// The canonical MIME of a message by either id, also of one that is gone (by its immutable id).
     pub fn canonical_mime(&self, mailbox: &str, id: &str) -> Option<bytes::Bytes> {
         let state = self.lock();
-        let m = state
-            .mailbox_named(mailbox)
-            .and_then(|at| state.mailboxes.get(at))?;
+        let m = state.mailbox_named(mailbox).and_then(|at| state.mailboxes.get(at))?;
         let key = m
             .item_by_id(id)
             .or_else(|| (0..m.items.len()).find(|k| m.id_of(*k, IdFormat::Immutable) == id))?;
@@ -86,12 +82,7 @@ impl Simulator {
         for (at, mailbox) in state.mailboxes.iter().enumerate() {
             let (running, most, early, in_window) = state.gate.figures(at);
             let counts = state.stats.mailbox(&mailbox.address);
-            (
-                counts.running,
-                counts.max_concurrent,
-                counts.early,
-                counts.in_window,
-            ) = (running, most, early, in_window);
+            (counts.running, counts.max_concurrent, counts.early, counts.in_window) = (running, most, early, in_window);
         }
         state.stats.clone()
     }
@@ -102,10 +93,7 @@ impl Simulator {
         let mut out = Vec::new();
         for (address, stats) in &self.stats().mailboxes {
             if stats.running > 0 {
-                out.push(format!(
-                    "{address}: {} requests are still running",
-                    stats.running
-                ));
+                out.push(format!("{address}: {} requests are still running", stats.running));
             }
             if stats.early > 0 {
                 out.push(format!(
@@ -119,10 +107,7 @@ impl Simulator {
             .iter()
             .filter(|a| a.is_live() && a.spec.times != crate::faults::Times::Always)
         {
-            out.push(format!(
-                "fault {} is still armed: {:?}",
-                armed.id, armed.spec.fault
-            ));
+            out.push(format!("fault {} is still armed: {:?}", armed.id, armed.spec.fault));
         }
         out
     }
@@ -137,14 +122,8 @@ fn one(mailbox: &Mailbox, key: ItemKey) -> Option<TrueMessage> {
         immutable_id: mailbox.id_of(key, IdFormat::Immutable),
         default_id: mailbox.id_of(key, IdFormat::Default),
         folder: folder.map(|f| mailbox.folder_label(f)),
-        folder_id: folder
-            .and_then(|f| mailbox.folders.get(f))
-            .map(|f| f.id.clone()),
-        folder_history: item
-            .history
-            .iter()
-            .map(|(f, _)| mailbox.folder_label(*f))
-            .collect(),
+        folder_id: folder.and_then(|f| mailbox.folders.get(f)).map(|f| f.id.clone()),
+        folder_history: item.history.iter().map(|(f, _)| mailbox.folder_label(*f)).collect(),
         deleted: !item.alive,
         read: item.read,
         draft: item.draft,
@@ -154,11 +133,9 @@ fn one(mailbox: &Mailbox, key: ItemKey) -> Option<TrueMessage> {
         received: graph_time(item.received_ms),
         received_ms: item.received_ms,
         size: item.size,
-        sha256: digest
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            }),
+        sha256: digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        }),
     })
 }

@@ -42,9 +42,7 @@ pub(crate) fn answer(simulator: &Simulator, call: &Call, refusal: &Refusal) -> R
         let mut state = simulator.lock();
         (guid(&mut state.rng), guid(&mut state.rng))
     };
-    let correlation = call
-        .header("client-request-id")
-        .map_or(fallback, str::to_owned);
+    let correlation = call.header("client-request-id").map_or(fallback, str::to_owned);
     let stamp = entra_time(simulator.now_ms());
     let description = format!(
         "AADSTS{}: {} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {stamp}",

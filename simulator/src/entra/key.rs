@@ -36,12 +36,7 @@ impl SigningKey {
         let Some(pair) = &self.pair else { return text };
         let mut signature = vec![0; pair.public().modulus_len()];
         // PKCS #1 v1.5 signing fails only for a wrong length of the buffer.
-        let _ = pair.sign(
-            &RSA_PKCS1_SHA256,
-            &SystemRandom::new(),
-            text.as_bytes(),
-            &mut signature,
-        );
+        let _ = pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature);
         format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 

@@ -44,9 +44,7 @@ pub(crate) async fn answer(simulator: &Simulator, call: &Call) -> Option<Reply> 
     let path: Vec<&str> = segments.iter().map(String::as_str).collect();
     match path.as_slice() {
         [tenant, "oauth2", "v2.0", "token"] => Some(token::answer(simulator, call, tenant).await),
-        [tenant, "v2.0", ".well-known", "openid-configuration"] => {
-            Some(discovery::document(simulator, call, tenant))
-        }
+        [tenant, "v2.0", ".well-known", "openid-configuration"] => Some(discovery::document(simulator, call, tenant)),
         [tenant, "discovery", "v2.0", "keys"] => Some(discovery::keys(simulator, call, tenant)),
         _ => None,
     }

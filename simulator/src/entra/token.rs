@@ -65,9 +65,7 @@ fn grant(simulator: &Simulator, call: &Call, tenant: &str) -> Reply {
 
 /// Whether a tenant in a URL is this one.
 pub(crate) fn known_tenant(options: &Options, tenant: &str) -> Result<(), Refusal> {
-    if tenant.eq_ignore_ascii_case(&options.tenant_id)
-        || tenant.eq_ignore_ascii_case(&options.tenant_domain)
-    {
+    if tenant.eq_ignore_ascii_case(&options.tenant_id) || tenant.eq_ignore_ascii_case(&options.tenant_domain) {
         return Ok(());
     }
     Err(Refusal::bad(
@@ -91,25 +89,17 @@ fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refu
             "The endpoint only accepts POST requests. Received a GET request.",
         ));
     }
-    let form_type = call
-        .header("content-type")
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    let form_type = call.header("content-type").unwrap_or_default().to_ascii_lowercase();
     if !form_type.starts_with("application/x-www-form-urlencoded") {
         return Err(missing("grant_type"));
     }
     let form = pairs(&call.body);
     let names: Vec<&str> = form.iter().map(|(n, _)| n.as_str()).collect();
-    if let Some(twice) = names
-        .iter()
-        .find(|n| names.iter().filter(|m| m == n).count() > 1)
-    {
+    if let Some(twice) = names.iter().find(|n| names.iter().filter(|m| m == n).count() > 1) {
         return Err(Refusal::bad(
             "invalid_request",
             9_002_313,
-            format!(
-                "Invalid request. Request is malformed or invalid: parameter '{twice}' is duplicated."
-            ),
+            format!("Invalid request. Request is malformed or invalid: parameter '{twice}' is duplicated."),
         ));
     }
     let field = |name: &str| {
@@ -153,10 +143,7 @@ fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refu
             format!("The app requested an unsupported grant type '{grant_type}'."),
         ));
     }
-    let audience = audience(
-        field("scope").ok_or_else(|| missing("scope"))?,
-        &call.origin,
-    )?;
+    let audience = audience(field("scope").ok_or_else(|| missing("scope"))?, &call.origin)?;
     if call.headers.contains_key("origin") {
         return Err(Refusal::bad(
             "invalid_request",
@@ -208,7 +195,10 @@ fn basic(call: &Call) -> Option<(String, String)> {
 
 fn authenticate(app: &App, secret: Option<&str>) -> Result<(), Refusal> {
     let given = secret.ok_or_else(|| {
-        Refusal::client(7_000_218, "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.")
+        Refusal::client(
+            7_000_218,
+            "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+        )
     })?;
     match app.secrets.iter().find(|s| s.text == given) {
         Some(Secret { expired: false, .. }) => Ok(()),
@@ -261,10 +251,7 @@ fn audience(scope: &str, origin: &str) -> Result<String, Refusal> {
             refused()
         });
     };
-    let resource = one
-        .strip_suffix("/.default")
-        .ok_or_else(refused)?
-        .trim_end_matches('/');
+    let resource = one.strip_suffix("/.default").ok_or_else(refused)?.trim_end_matches('/');
     match resource {
         GRAPH | GRAPH_APP_ID => Ok(GRAPH.to_owned()),
         _ if resource == origin => Ok(GRAPH.to_owned()),

@@ -22,48 +22,24 @@ pub(crate) fn whole_answer(simulator: &Simulator, call: &Call, fault: &Fault) ->
         client_request_id: id,
         now_ms,
     };
-    let error =
-        |status, code: &str, message: &str| GraphError::new(status, code, message).reply(&request);
+    let error = |status, code: &str, message: &str| GraphError::new(status, code, message).reply(&request);
     Some(match fault {
-        Fault::TooManyRequests {
-            retry_after,
-            wording,
-        } => {
+        Fault::TooManyRequests { retry_after, wording } => {
             let full = error(429, "TooManyRequests", "Please retry again later.");
-            timed(
-                refusal(full, *wording, "Too Many Requests"),
-                retry_after,
-                now_ms,
-            )
+            timed(refusal(full, *wording, "Too Many Requests"), retry_after, now_ms)
         }
-        Fault::Unavailable {
-            retry_after,
-            wording,
-        } => {
-            let full = error(
-                503,
-                "ErrorServerBusy",
-                "The server is busy. Try again later.",
-            );
-            timed(
-                refusal(full, *wording, "Service Unavailable"),
-                retry_after,
-                now_ms,
-            )
+        Fault::Unavailable { retry_after, wording } => {
+            let full = error(503, "ErrorServerBusy", "The server is busy. Try again later.");
+            timed(refusal(full, *wording, "Service Unavailable"), retry_after, now_ms)
         }
         Fault::Status {
             status,
             code: Some(code),
             message,
         } => error(*status, code, message),
-        Fault::Status {
-            status, code: None, ..
-        } => empty(*status),
+        Fault::Status { status, code: None, .. } => empty(*status),
         Fault::Entra {
-            status,
-            code,
-            message,
-            ..
+            status, code, message, ..
         } => error(*status, &format!("AADSTS{code}"), message),
         Fault::TokenExpired => error(
             401,
@@ -84,8 +60,7 @@ pub(crate) fn whole_answer(simulator: &Simulator, call: &Call, fault: &Fault) ->
             "<!DOCTYPE html><html><head><title>Service status</title></head><body><h1>We'll be right back</h1></body></html>",
         ),
         Fault::ErrorInside200 => {
-            let body = GraphError::new(500, "ErrorInternalServerTransientError", "Try again.")
-                .body(&request);
+            let body = GraphError::new(500, "ErrorInternalServerTransientError", "Try again.").body(&request);
             crate::wire::json(200, &body)
         }
         Fault::Reset => {
@@ -111,10 +86,7 @@ pub(crate) fn delta_answer(scene: &Scene<'_>, fault: &Fault) -> Option<Reply> {
 pub(crate) fn is_page_fault(fault: &Fault) -> bool {
     matches!(
         fault,
-        Fault::EmptyPage
-            | Fault::Duplicates
-            | Fault::LoopingLink { .. }
-            | Fault::ForeignLink { .. }
+        Fault::EmptyPage | Fault::Duplicates | Fault::LoopingLink { .. } | Fault::ForeignLink { .. }
     )
 }
 
@@ -137,10 +109,9 @@ pub(crate) async fn spoil(reply: Reply, fault: &Fault) -> Reply {
             }
             Reply::from_parts(parts, cut(&bytes, *after, *how))
         }
-        Fault::SlowBody { chunk, delay_ms } => Reply::from_parts(
-            parts,
-            slow(&bytes, *chunk, Duration::from_millis(*delay_ms)),
-        ),
+        Fault::SlowBody { chunk, delay_ms } => {
+            Reply::from_parts(parts, slow(&bytes, *chunk, Duration::from_millis(*delay_ms)))
+        }
         _ => Reply::from_parts(parts, Body::from(with_control_characters(&bytes))),
     }
 }
@@ -148,9 +119,11 @@ pub(crate) async fn spoil(reply: Reply, fault: &Fault) -> Reply {
 /// Puts raw control characters at the start of the first texts of a JSON body.
 fn with_control_characters(bytes: &Bytes) -> Vec<u8> {
     let text = String::from_utf8_lossy(bytes);
-    let dirty = text
-        .replacen("\"subject\":\"", "\"subject\":\"\u{1}\u{b}", 3)
-        .replacen("\"displayName\":\"", "\"displayName\":\"\u{2}", 3);
+    let dirty = text.replacen("\"subject\":\"", "\"subject\":\"\u{1}\u{b}", 3).replacen(
+        "\"displayName\":\"",
+        "\"displayName\":\"\u{2}",
+        3,
+    );
     if dirty == text {
         // Nothing to dirty: a property of its own, before the last brace.
         let cut = text.rfind('}').unwrap_or(text.len());

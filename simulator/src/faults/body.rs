@@ -14,26 +14,21 @@ const PIECE: usize = 64 * 1024;
 
 /// A body in pieces and without a known length: HTTP/1 sends it chunked.
 pub(crate) fn streamed(bytes: &Bytes) -> Body {
-    Body::from_stream(stream::iter(
-        pieces(bytes, PIECE).into_iter().map(Ok::<_, io::Error>),
-    ))
+    Body::from_stream(stream::iter(pieces(bytes, PIECE).into_iter().map(Ok::<_, io::Error>)))
 }
 
 /// A body that pauses before each piece.
 pub(crate) fn slow(bytes: &Bytes, chunk: usize, delay: Duration) -> Body {
-    Body::from_stream(
-        stream::iter(pieces(bytes, chunk.max(1))).then(move |piece| async move {
-            tokio::time::sleep(delay).await;
-            Ok::<_, io::Error>(piece)
-        }),
-    )
+    Body::from_stream(stream::iter(pieces(bytes, chunk.max(1))).then(move |piece| async move {
+        tokio::time::sleep(delay).await;
+        Ok::<_, io::Error>(piece)
+    }))
 }
 
 /// The first `after` bytes, then the end the cut asks for.
 pub(crate) fn cut(bytes: &Bytes, after: usize, how: Cut) -> Body {
     let shown = bytes.slice(..after.min(bytes.len()));
-    let mut parts: Vec<Result<Bytes, io::Error>> =
-        pieces(&shown, PIECE).into_iter().map(Ok).collect();
+    let mut parts: Vec<Result<Bytes, io::Error>> = pieces(&shown, PIECE).into_iter().map(Ok).collect();
     if how != Cut::Clean {
         parts.push(Err(io::Error::new(
             io::ErrorKind::UnexpectedEof,

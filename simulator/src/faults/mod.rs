@@ -7,9 +7,7 @@ pub(crate) mod body;
 use serde::{Deserialize, Serialize};
 
 /// Kinds of requests, as faults and statistics tell them apart.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RequestKind {
     /// The token endpoint.

@@ -22,8 +22,7 @@ enum Found {
 pub(crate) fn list(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     query::only(scene.call, &["select", "top", "skip", "expand"])?;
     let key = scene.readable()?.0;
-    let body =
-        json!({"@odata.context": scene.context("messages/attachments"), "value": all(scene, key)?});
+    let body = json!({"@odata.context": scene.context("messages/attachments"), "value": all(scene, key)?});
     Ok(reply_json(200, &body))
 }
 
@@ -68,9 +67,7 @@ pub(crate) fn value(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
 
 fn pick(scene: &Scene<'_>, key: ItemKey) -> Result<(String, Found), GraphError> {
     let id = scene.route.attachment.clone().unwrap_or_default();
-    let found = find(scene, key)?
-        .into_iter()
-        .find(|(known, _)| *known == id);
+    let found = find(scene, key)?.into_iter().find(|(known, _)| *known == id);
     found.ok_or_else(|| {
         if crate::mailbox::ids::well_formed(&id) {
             GraphError::item_not_found()
@@ -82,18 +79,10 @@ fn pick(scene: &Scene<'_>, key: ItemKey) -> Result<(String, Found), GraphError> 
 
 fn find(scene: &Scene<'_>, key: ItemKey) -> Result<Vec<(String, Found)>, GraphError> {
     let mailbox = scene.mailbox()?;
-    let item = mailbox
-        .items
-        .get(key)
-        .ok_or_else(GraphError::item_not_found)?;
+    let item = mailbox.items.get(key).ok_or_else(GraphError::item_not_found)?;
     let message_id = mailbox.id_of(key, scene.prefer.ids);
-    let mime = parts::attachments(&item.mime.bytes())
-        .into_iter()
-        .map(Found::Mime);
-    let references = item
-        .references
-        .iter()
-        .map(|(name, _)| Found::Reference(name.clone()));
+    let mime = parts::attachments(&item.mime.bytes()).into_iter().map(Found::Mime);
+    let references = item.references.iter().map(|(name, _)| Found::Reference(name.clone()));
     Ok(mime
         .chain(references)
         .enumerate()
@@ -114,8 +103,7 @@ fn select(scene: &Scene<'_>) -> Result<Vec<String>, GraphError> {
         "contentLocation",
         "sourceUrl",
     ];
-    let Some(text) = query::option(scene.call, "select")
-        .filter(|_| scene.route.act != super::route::Act::GetMessage)
+    let Some(text) = query::option(scene.call, "select").filter(|_| scene.route.act != super::route::Act::GetMessage)
     else {
         return Ok(Vec::new());
     };
@@ -135,13 +123,7 @@ fn select(scene: &Scene<'_>) -> Result<Vec<String>, GraphError> {
     }
 }
 
-fn attachment_json(
-    scene: &Scene<'_>,
-    key: ItemKey,
-    id: &str,
-    one: &Found,
-    select: &[String],
-) -> Value {
+fn attachment_json(scene: &Scene<'_>, key: ItemKey, id: &str, one: &Found, select: &[String]) -> Value {
     let modified = scene
         .mailbox()
         .ok()

@@ -37,10 +37,7 @@ pub(crate) async fn answer(simulator: &Simulator, call: &Call) -> Reply {
         state.stats.faults_met += u64::from(fault.is_some());
         fault
     };
-    let mut reply = match fault
-        .as_ref()
-        .and_then(|f| whole_answer(simulator, call, f))
-    {
+    let mut reply = match fault.as_ref().and_then(|f| whole_answer(simulator, call, f)) {
         Some(reply) => reply,
         None => match run(simulator, call).await {
             Ok(reply) => reply,
@@ -60,12 +57,8 @@ async fn run(simulator: &Simulator, call: &Call) -> Result<Reply, GraphError> {
         return Err(GraphError::method());
     }
     let body = super::write::object(call)?;
-    let requests = body
-        .get("requests")
-        .and_then(Value::as_array)
-        .filter(|r| !r.is_empty());
-    let requests = requests
-        .ok_or_else(|| GraphError::bad("Invalid batch payload format: 'requests' is required."))?;
+    let requests = body.get("requests").and_then(Value::as_array).filter(|r| !r.is_empty());
+    let requests = requests.ok_or_else(|| GraphError::bad("Invalid batch payload format: 'requests' is required."))?;
     if requests.len() > MOST {
         return Err(GraphError::bad(format!(
             "Number of batch request steps exceeds the maximum value of {MOST}."
@@ -88,19 +81,18 @@ async fn run(simulator: &Simulator, call: &Call) -> Result<Reply, GraphError> {
             .into_iter()
             .partition(|p| p.depends_on.iter().all(|d| statuses.contains_key(d)));
         if ready.is_empty() {
-            return Err(GraphError::bad(
-                "The dependsOn of the batch leads in a circle.",
-            ));
+            return Err(GraphError::bad("The dependsOn of the batch leads in a circle."));
         }
-        let (failed, runnable): (Vec<Part>, Vec<Part>) = ready.into_iter().partition(|p| {
-            p.depends_on
-                .iter()
-                .any(|d| statuses.get(d).is_none_or(|s| *s >= 400))
-        });
+        let (failed, runnable): (Vec<Part>, Vec<Part>) = ready
+            .into_iter()
+            .partition(|p| p.depends_on.iter().any(|d| statuses.get(d).is_none_or(|s| *s >= 400)));
         for part in failed {
-            let error = json!({"error": {"code": "FailedDependency", "message": "A request this one depends on has failed."}});
+            let error =
+                json!({"error": {"code": "FailedDependency", "message": "A request this one depends on has failed."}});
             statuses.insert(part.id.to_ascii_lowercase(), 424);
-            responses.push(json!({"id": part.id, "status": 424, "headers": {"Content-Type": "application/json"}, "body": error}));
+            responses.push(
+                json!({"id": part.id, "status": 424, "headers": {"Content-Type": "application/json"}, "body": error}),
+            );
         }
         let done: Vec<(String, u16, Value)> = futures::stream::iter(runnable)
             .map(|part| async move {
@@ -129,12 +121,9 @@ fn read(batch: &Call, request: &Value) -> Result<Part, GraphError> {
         .ok_or_else(|| GraphError::bad("Invalid batch payload format: every request needs an id."))?
         .to_owned();
     let method = text("method").and_then(|m| m.to_ascii_uppercase().parse::<Method>().ok());
-    let method = method.ok_or_else(|| {
-        GraphError::bad("Invalid batch payload format: every request needs a method.")
-    })?;
-    let url = text("url").ok_or_else(|| {
-        GraphError::bad("Invalid batch payload format: every request needs a url.")
-    })?;
+    let method =
+        method.ok_or_else(|| GraphError::bad("Invalid batch payload format: every request needs a method."))?;
+    let url = text("url").ok_or_else(|| GraphError::bad("Invalid batch payload format: every request needs a url."))?;
     if url.contains("://") {
         return Err(GraphError::bad(format!(
             "Invalid batch payload format: the url '{url}' must be relative."
@@ -152,8 +141,7 @@ fn read(batch: &Call, request: &Value) -> Result<Part, GraphError> {
         None | Some(Value::Null) => Bytes::new(),
         Some(_) if !headers.contains_key("content-type") => {
             return Err(GraphError::bad(
-                "Write request id : {id} does not contain Content-Type header or body."
-                    .replace("{id}", &id),
+                "Write request id : {id} does not contain Content-Type header or body.".replace("{id}", &id),
             ));
         }
         Some(body) => Bytes::from(body.to_string()),
@@ -181,11 +169,7 @@ fn read(batch: &Call, request: &Value) -> Result<Part, GraphError> {
         body,
         origin: batch.origin.clone(),
     };
-    Ok(Part {
-        id,
-        depends_on,
-        call,
-    })
+    Ok(Part { id, depends_on, call })
 }
 
 fn check(parts: &[Part]) -> Result<(), GraphError> {
@@ -201,11 +185,7 @@ fn check(parts: &[Part]) -> Result<(), GraphError> {
             return Err(GraphError::bad("Batches cannot be nested."));
         }
     }
-    match parts
-        .iter()
-        .flat_map(|p| &p.depends_on)
-        .find(|d| !seen.contains(*d))
-    {
+    match parts.iter().flat_map(|p| &p.depends_on).find(|d| !seen.contains(*d)) {
         Some(unknown) => Err(GraphError::bad(format!(
             "dependsOn names the unknown request id '{unknown}'."
         ))),
@@ -234,8 +214,7 @@ async fn response(id: &str, reply: Reply) -> Value {
     let mut out = json!({"id": id, "status": parts.status.as_u16(), "headers": headers});
     if !bytes.is_empty() {
         // What is not JSON travels as a base64 text.
-        out["body"] =
-            serde_json::from_slice(&bytes).unwrap_or_else(|_| STANDARD.encode(&bytes).into());
+        out["body"] = serde_json::from_slice(&bytes).unwrap_or_else(|_| STANDARD.encode(&bytes).into());
     }
     out
 }

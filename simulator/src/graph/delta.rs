@@ -53,24 +53,14 @@ pub(crate) fn answer(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
         }
         Err(error) => return Err(error),
     };
-    if scene
-        .mailbox()?
-        .folders
-        .get(folder)
-        .is_some_and(|f| f.search)
-    {
-        return Err(GraphError::bad(
-            "Change tracking is not supported for search folders.",
-        ));
+    if scene.mailbox()?.folders.get(folder).is_some_and(|f| f.search) {
+        return Err(GraphError::bad("Change tracking is not supported for search folders."));
     }
-    let visible =
-        scene.now_ms() - i64::try_from(scene.state.options.delta_lag.as_millis()).unwrap_or(0);
+    let visible = scene.now_ms() - i64::try_from(scene.state.options.delta_lag.as_millis()).unwrap_or(0);
     let round = match token {
         None => {
             let query = read_query(scene)?;
-            scene
-                .mailbox()?
-                .first_round(scene.at, folder, query, visible)
+            scene.mailbox()?.first_round(scene.at, folder, query, visible)
         }
         Some(token) => match resume(scene, folder, &token, visible)? {
             Resumed::Round(round) => round,
@@ -84,10 +74,7 @@ fn read_query(scene: &Scene<'_>) -> Result<DeltaQuery, GraphError> {
     let call = scene.call;
     let received_from = match query::filter(call)?.as_slice() {
         [] => None,
-        [one]
-            if one.property == "receivedDateTime"
-                && (one.operator == "ge" || one.operator == "gt") =>
-        {
+        [one] if one.property == "receivedDateTime" && (one.operator == "ge" || one.operator == "gt") => {
             Some((one.value.parse().unwrap_or(0), one.operator == "gt"))
         }
         _ => {
@@ -100,9 +87,7 @@ fn read_query(scene: &Scene<'_>) -> Result<DeltaQuery, GraphError> {
         None => false,
         Some("receivedDateTime desc") => true,
         Some(_) => {
-            return Err(GraphError::bad(
-                "Delta supports only $orderby=receivedDateTime desc.",
-            ));
+            return Err(GraphError::bad("Delta supports only $orderby=receivedDateTime desc."));
         }
     };
     let change_type = match call.parameter("changeType") {
@@ -111,9 +96,7 @@ fn read_query(scene: &Scene<'_>) -> Result<DeltaQuery, GraphError> {
         Some("updated") => Some(ChangeType::Updated),
         Some("deleted") => Some(ChangeType::Deleted),
         Some(_) => {
-            return Err(GraphError::bad(
-                "changeType must be created, updated or deleted.",
-            ));
+            return Err(GraphError::bad("changeType must be created, updated or deleted."));
         }
     };
     let top = query::number(call, "top", 1, 1000)?;
@@ -131,12 +114,7 @@ enum Resumed {
     Lost(Reply),
 }
 
-fn resume(
-    scene: &mut Scene<'_>,
-    folder: FolderKey,
-    token: &str,
-    visible: i64,
-) -> Result<Resumed, GraphError> {
+fn resume(scene: &mut Scene<'_>, folder: FolderKey, token: &str, visible: i64) -> Result<Resumed, GraphError> {
     if scene.state.evicted.contains(token) {
         return Ok(Resumed::Lost(reset(scene)));
     }
@@ -212,26 +190,15 @@ pub(crate) fn gone(scene: &Scene<'_>, location: bool) -> Reply {
 
 fn page(scene: &mut Scene<'_>, round: Round) -> Result<Reply, GraphError> {
     let size = scene.prefer.page_size.unwrap_or(10).min(1000);
-    let lines: Vec<Line> = round
-        .lines
-        .iter()
-        .skip(round.at)
-        .take(size)
-        .copied()
-        .collect();
+    let lines: Vec<Line> = round.lines.iter().skip(round.at).take(size).copied().collect();
     let mut value = Vec::with_capacity(lines.len());
-    let shown = lines
-        .iter()
-        .filter(|l| is_shown(scene, &round, **l))
-        .count();
+    let shown = lines.iter().filter(|l| is_shown(scene, &round, **l)).count();
     for line in &lines {
         match *line {
             Line::Present { item } if is_shown(scene, &round, *line) => {
                 let mailbox = scene.mailbox()?;
                 let damage = mailbox.items.get(item).and_then(|i| i.corruption);
-                if damage == Some(Corruption::Always)
-                    || (damage == Some(Corruption::InCompany) && shown > 1)
-                {
+                if damage == Some(Corruption::Always) || (damage == Some(Corruption::InCompany) && shown > 1) {
                     return Err(GraphError::new(
                         500,
                         "ErrorInternalServerError",
@@ -302,12 +269,7 @@ fn is_shown(scene: &Scene<'_>, round: &Round, line: Line) -> bool {
     }
 }
 
-fn removed(
-    scene: &Scene<'_>,
-    item: usize,
-    version: u32,
-    destroyed: bool,
-) -> Result<Value, GraphError> {
+fn removed(scene: &Scene<'_>, item: usize, version: u32, destroyed: bool) -> Result<Value, GraphError> {
     let moved_as_changed = scene.state.options.readings.move_reason == MoveReason::Changed;
     let reason = if destroyed || !moved_as_changed {
         "deleted"

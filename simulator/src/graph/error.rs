@@ -53,11 +53,7 @@ impl GraphError {
     }
 
     pub(crate) fn corrupt() -> Self {
-        Self::new(
-            500,
-            "ErrorCorruptData",
-            "Data is corrupt., Invalid global object ID.",
-        )
+        Self::new(500, "ErrorCorruptData", "Data is corrupt., Invalid global object ID.")
     }
 
     pub(crate) fn method() -> Self {
@@ -71,11 +67,7 @@ impl GraphError {
     pub(crate) fn reply(&self, request: &RequestIds) -> Reply {
         let mut reply = json(self.status, &self.body(request));
         if let Some(ms) = self.retry_after_ms {
-            set(
-                &mut reply,
-                "retry-after",
-                &format!("{}.{:03}", ms / 1000, ms % 1000),
-            );
+            set(&mut reply, "retry-after", &format!("{}.{:03}", ms / 1000, ms % 1000));
         }
         reply
     }

@@ -22,15 +22,10 @@ const PROPERTIES: [&str; 8] = [
 
 pub(crate) fn list(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     let call = scene.call;
-    query::only(
-        call,
-        &["select", "top", "skip", "count", "includeHiddenFolders"],
-    )?;
+    query::only(call, &["select", "top", "skip", "count", "includeHiddenFolders"])?;
     let select = select(scene)?;
-    let hidden =
-        query::option(call, "includeHiddenFolders").is_some_and(|v| v.eq_ignore_ascii_case("true"));
-    let top = query::number(call, "top", 1, 1000)?
-        .unwrap_or_else(|| scene.prefer.page_size.unwrap_or(10).min(1000));
+    let hidden = query::option(call, "includeHiddenFolders").is_some_and(|v| v.eq_ignore_ascii_case("true"));
+    let top = query::number(call, "top", 1, 1000)?.unwrap_or_else(|| scene.prefer.page_size.unwrap_or(10).min(1000));
     let skip = query::number(call, "skip", 0, usize::MAX)?.unwrap_or(0);
     let parent = scene.folder()?;
     let mailbox = scene.mailbox()?;
@@ -51,10 +46,7 @@ pub(crate) fn list(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
         .map(|k| folder_json(mailbox, *k, &select))
         .collect();
     let mut body = Map::new();
-    body.insert(
-        "@odata.context".to_owned(),
-        scene.context("mailFolders").into(),
-    );
+    body.insert("@odata.context".to_owned(), scene.context("mailFolders").into());
     if query::option(call, "count").is_some_and(|v| v == "true") {
         body.insert("@odata.count".to_owned(), keys.len().into());
     }
@@ -87,10 +79,7 @@ pub(crate) fn create(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     let name = name
         .ok_or_else(|| GraphError::new(400, "ErrorInvalidArgument", "displayName is required."))?
         .to_owned();
-    let hidden = body
-        .get("isHidden")
-        .and_then(Value::as_bool)
-        .unwrap_or(false);
+    let hidden = body.get("isHidden").and_then(Value::as_bool).unwrap_or(false);
     let parent = match scene.folder()? {
         Some(parent) => parent,
         None => scene
@@ -158,7 +147,9 @@ pub(crate) fn delta(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
         .skip(at)
         .take(size)
         .map(|k| match mailbox.folders.get(*k) {
-            Some(f) if !f.alive => json!({"@odata.type": "#microsoft.graph.mailFolder", "id": f.id, "@removed": {"reason": "deleted"}}),
+            Some(f) if !f.alive => {
+                json!({"@odata.type": "#microsoft.graph.mailFolder", "id": f.id, "@removed": {"reason": "deleted"}})
+            }
             _ => folder_json(mailbox, *k, &select),
         })
         .collect();
@@ -174,10 +165,7 @@ pub(crate) fn delta(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
             format!("{url}?{names}$skiptoken=F{since}.{until}.{}", at + size),
         )
     } else {
-        (
-            "@odata.deltaLink",
-            format!("{url}?{names}$deltatoken=F{until}"),
-        )
+        ("@odata.deltaLink", format!("{url}?{names}$deltatoken=F{until}"))
     };
     let body = json!({"@odata.context": scene.context("mailFolders"), link: to, "value": page});
     Ok(reply_json(200, &body))
@@ -208,15 +196,9 @@ fn folder_json(mailbox: &Mailbox, key: FolderKey, select: &[String]) -> Value {
     let items = || members.iter().filter_map(|k| mailbox.items.get(*k));
     let mut out = Map::new();
     if folder.search {
-        out.insert(
-            "@odata.type".to_owned(),
-            "#microsoft.graph.mailSearchFolder".into(),
-        );
+        out.insert("@odata.type".to_owned(), "#microsoft.graph.mailSearchFolder".into());
     }
-    let parent = folder
-        .parent
-        .and_then(|p| mailbox.folders.get(p))
-        .map(|f| f.id.clone());
+    let parent = folder.parent.and_then(|p| mailbox.folders.get(p)).map(|f| f.id.clone());
     for name in PROPERTIES
         .iter()
         .filter(|n| **n == "id" || select.is_empty() || select.iter().any(|s| s == *n))

@@ -15,15 +15,11 @@ use std::fmt::Write as _;
 
 pub(crate) fn list(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     let call = scene.call;
-    query::only(
-        call,
-        &["select", "top", "skip", "filter", "orderby", "count"],
-    )?;
+    query::only(call, &["select", "top", "skip", "filter", "orderby", "count"])?;
     let select = query::select(call)?;
     let filters = query::filter(call)?;
     let (property, descending) = query::order(call, &filters)?;
-    let top = query::number(call, "top", 1, 1000)?
-        .unwrap_or_else(|| scene.prefer.page_size.unwrap_or(10).min(1000));
+    let top = query::number(call, "top", 1, 1000)?.unwrap_or_else(|| scene.prefer.page_size.unwrap_or(10).min(1000));
     let skip = query::number(call, "skip", 0, usize::MAX)?.unwrap_or(0);
     let folder = scene.folder()?;
     let mailbox = scene.mailbox()?;
@@ -63,12 +59,9 @@ pub(crate) fn list(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     }
     let total = keys.len();
     let page: Vec<ItemKey> = keys.into_iter().skip(skip).take(top).collect();
-    let damaged = page.iter().any(|k| {
-        mailbox
-            .items
-            .get(*k)
-            .is_some_and(|i| i.corruption.is_some())
-    });
+    let damaged = page
+        .iter()
+        .any(|k| mailbox.items.get(*k).is_some_and(|i| i.corruption.is_some()));
     if damaged && !render::is_cheap(&select) {
         return Err(GraphError::new(
             500,
@@ -91,10 +84,7 @@ pub(crate) fn list(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
         body.insert("@odata.count".to_owned(), total.into());
     }
     if skip + top < total {
-        body.insert(
-            "@odata.nextLink".to_owned(),
-            next_by_skip(scene, skip + top).into(),
-        );
+        body.insert("@odata.nextLink".to_owned(), next_by_skip(scene, skip + top).into());
     }
     body.insert("value".to_owned(), value.into());
     let body = super::delta::spoil_page(scene, body, None);
@@ -137,32 +127,21 @@ pub(crate) fn get(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
                 "The expansion '{expand}' is not supported here."
             )));
         }
-        message.insert(
-            "attachments".to_owned(),
-            super::attachments::all(scene, key)?.into(),
-        );
+        message.insert("attachments".to_owned(), super::attachments::all(scene, key)?.into());
     }
-    message.insert(
-        "@odata.context".to_owned(),
-        scene.context("messages/$entity").into(),
-    );
+    message.insert("@odata.context".to_owned(), scene.context("messages/$entity").into());
     Ok(reply_json(200, &Value::Object(message)))
 }
 
 /// A message just written, as move, copy and PATCH answer it.
 pub(crate) fn written(scene: &Scene<'_>, key: ItemKey, status: u16) -> Result<Reply, GraphError> {
     let mut message = render::message(scene.mailbox()?, key, style(scene, &[]));
-    message.insert(
-        "@odata.context".to_owned(),
-        scene.context("messages/$entity").into(),
-    );
+    message.insert("@odata.context".to_owned(), scene.context("messages/$entity").into());
     Ok(reply_json(status, &Value::Object(message)))
 }
 
 pub(crate) fn value(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
-    if scene.route.folder.is_some()
-        && scene.state.options.readings.folder_value == FolderValue::Refused
-    {
+    if scene.route.folder.is_some() && scene.state.options.readings.folder_value == FolderValue::Refused {
         return Err(GraphError::method());
     }
     query::only(scene.call, &[])?;
@@ -190,12 +169,7 @@ pub(crate) fn translate(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     let ids: Vec<String> = body
         .get("inputIds")
         .and_then(Value::as_array)
-        .map(|ids| {
-            ids.iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect()
-        })
+        .map(|ids| ids.iter().filter_map(Value::as_str).map(str::to_owned).collect())
         .ok_or_else(|| GraphError::new(400, "ErrorInvalidArgument", "inputIds is required."))?;
     if ids.len() > 1000 {
         return Err(GraphError::new(
@@ -227,8 +201,5 @@ pub(crate) fn translate(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
         "{}/v1.0/$metadata#Collection(microsoft.graph.convertIdResult)",
         scene.call.origin
     );
-    Ok(reply_json(
-        200,
-        &json!({"@odata.context": context, "value": value}),
-    ))
+    Ok(reply_json(200, &json!({"@odata.context": context, "value": value})))
 }

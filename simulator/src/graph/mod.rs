@@ -58,11 +58,7 @@ pub(crate) async fn one(simulator: &Simulator, call: &Call, travels: bool) -> Re
     reply
 }
 
-pub(crate) fn begin(
-    simulator: &Simulator,
-    call: &Call,
-    kind: RequestKind,
-) -> (RequestIds, Latency) {
+pub(crate) fn begin(simulator: &Simulator, call: &Call, kind: RequestKind) -> (RequestIds, Latency) {
     let mut state = simulator.lock();
     state.stats.request(kind);
     let request_id = guid(&mut state.rng);
@@ -141,10 +137,7 @@ fn mailbox(simulator: &Simulator, route: &Route, bearer: &Bearer) -> Result<usiz
             format!("The requested user '{name}' is invalid."),
         ));
     };
-    let mailbox = state
-        .mailboxes
-        .get(at)
-        .ok_or_else(GraphError::item_not_found)?;
+    let mailbox = state.mailboxes.get(at).ok_or_else(GraphError::item_not_found)?;
     if !mailbox.enabled {
         return Err(GraphError::new(
             404,
@@ -162,11 +155,7 @@ fn mailbox(simulator: &Simulator, route: &Route, bearer: &Bearer) -> Result<usiz
     Ok(at)
 }
 
-fn enter(
-    simulator: &Simulator,
-    lane: (String, usize),
-    kind: RequestKind,
-) -> Result<Slot, GraphError> {
+fn enter(simulator: &Simulator, lane: (String, usize), kind: RequestKind) -> Result<Slot, GraphError> {
     let now = simulator.now_ms();
     let mut guard = simulator.lock();
     let state = &mut *guard;
@@ -185,17 +174,11 @@ fn enter(
             // As Graph does it: a fraction of a second, told as a decimal.
             let wait_ms = 1_000 + i64::from(rand::Rng::random_range(&mut state.rng, 0..2_000_u32));
             state.gate.hold_off(&lane, now + wait_ms);
-            Err(throttled(
-                "Application is over its MailboxConcurrency limit.",
-                wait_ms,
-            ))
+            Err(throttled("Application is over its MailboxConcurrency limit.", wait_ms))
         }
         Verdict::TooManyInWindow { wait_ms } => {
             state.gate.hold_off(&lane, now + wait_ms);
-            Err(throttled(
-                "Application is over its RequestCount limit.",
-                wait_ms,
-            ))
+            Err(throttled("Application is over its RequestCount limit.", wait_ms))
         }
     }
 }
@@ -211,10 +194,7 @@ fn meet(simulator: &Simulator, route: &Route, kind: RequestKind, at: usize) -> O
     let mut guard = simulator.lock();
     let state = &mut *guard;
     let mailbox = state.mailboxes.get(at)?;
-    let key = route
-        .message
-        .as_deref()
-        .and_then(|id| mailbox.item_by_id(id));
+    let key = route.message.as_deref().and_then(|id| mailbox.item_by_id(id));
     let both = key.map(|k| {
         (
             mailbox.id_of(k, IdFormat::Default),
@@ -291,10 +271,7 @@ fn act(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
 
 /// A refusal with a sensible `Retry-After` closes the lane until then; who comes earlier is counted.
 fn watch_hold_off(simulator: &Simulator, lane: &(String, usize), reply: &Reply) {
-    let header = reply
-        .headers()
-        .get("retry-after")
-        .and_then(|v| v.to_str().ok());
+    let header = reply.headers().get("retry-after").and_then(|v| v.to_str().ok());
     let Some(text) = header else { return };
     let now_ms = simulator.now_ms();
     let wait_ms = match text.parse::<f64>() {
@@ -303,9 +280,7 @@ fn watch_hold_off(simulator: &Simulator, lane: &(String, usize), reply: &Reply) 
             reason = "a float becomes the nearest integer there is"
         )]
         Ok(seconds) => (seconds * 1000.0) as i64,
-        Err(_) => match httpdate::parse_http_date(text)
-            .map(|at| at.duration_since(std::time::UNIX_EPOCH))
-        {
+        Err(_) => match httpdate::parse_http_date(text).map(|at| at.duration_since(std::time::UNIX_EPOCH)) {
             Ok(Ok(since)) => i64::try_from(since.as_millis())
                 .unwrap_or(i64::MAX)
                 .saturating_sub(now_ms),
@@ -338,15 +313,7 @@ pub(crate) fn dress(simulator: &Simulator, call: &Call, request: &RequestIds, re
         );
     }
     if status == 405 {
-        set(
-            reply,
-            "allow",
-            if call.method == Method::GET {
-                "POST"
-            } else {
-                "GET"
-            },
-        );
+        set(reply, "allow", if call.method == Method::GET { "POST" } else { "GET" });
     }
     let mut guard = simulator.lock();
     let state = &mut *guard;

@@ -19,10 +19,7 @@ impl Prefer {
             text_body: false,
             applied: Vec::new(),
         };
-        let lists = headers
-            .get_all("prefer")
-            .iter()
-            .filter_map(|v| v.to_str().ok());
+        let lists = headers.get_all("prefer").iter().filter_map(|v| v.to_str().ok());
         for one in lists.flat_map(|list| list.split([',', ';'])) {
             let (name, value) = one.split_once('=').unwrap_or((one, ""));
             let value = value.trim().trim_matches('"');
@@ -33,17 +30,13 @@ impl Prefer {
                 }
                 "odata.maxpagesize" | "maxpagesize" => {
                     prefer.page_size = value.parse().ok().filter(|size| *size > 0);
-                    prefer.applied.extend(
-                        prefer
-                            .page_size
-                            .map(|size| format!("odata.maxpagesize={size}")),
-                    );
+                    prefer
+                        .applied
+                        .extend(prefer.page_size.map(|size| format!("odata.maxpagesize={size}")));
                 }
                 "outlook.body-content-type" if value.eq_ignore_ascii_case("text") => {
                     prefer.text_body = true;
-                    prefer
-                        .applied
-                        .push("outlook.body-content-type=\"text\"".to_owned());
+                    prefer.applied.push("outlook.body-content-type=\"text\"".to_owned());
                 }
                 "outlook.allow-unsafe-html" => {
                     prefer.applied.push("outlook.allow-unsafe-html".to_owned());
@@ -74,9 +67,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(
             "prefer",
-            "IdType=\"ImmutableId\", odata.maxpagesize=200"
-                .parse()
-                .unwrap(),
+            "IdType=\"ImmutableId\", odata.maxpagesize=200".parse().unwrap(),
         );
         let one = Prefer::read(&headers);
         headers.clear();
@@ -84,9 +75,6 @@ mod tests {
         headers.append("prefer", "odata.maxpagesize=200".parse().unwrap());
         assert_eq!(one, Prefer::read(&headers));
         assert_eq!((one.ids, one.page_size), (IdFormat::Immutable, Some(200)));
-        assert_eq!(
-            one.applied().unwrap(),
-            "IdType=\"ImmutableId\", odata.maxpagesize=200"
-        );
+        assert_eq!(one.applied().unwrap(), "IdType=\"ImmutableId\", odata.maxpagesize=200");
     }
 }

@@ -16,8 +16,7 @@ pub(crate) struct Comparison {
 
 /// The value of a system option, with or without its `$`.
 pub(crate) fn option<'a>(call: &'a Call, name: &str) -> Option<&'a str> {
-    call.parameter(&format!("${name}"))
-        .or_else(|| call.parameter(name))
+    call.parameter(&format!("${name}")).or_else(|| call.parameter(name))
 }
 
 /// Refuses options that a request does not know.
@@ -59,12 +58,7 @@ pub(crate) fn select(call: &Call) -> Result<Vec<String>, GraphError> {
 }
 
 /// A number option within bounds.
-pub(crate) fn number(
-    call: &Call,
-    name: &str,
-    least: usize,
-    most: usize,
-) -> Result<Option<usize>, GraphError> {
+pub(crate) fn number(call: &Call, name: &str, least: usize, most: usize) -> Result<Option<usize>, GraphError> {
     let Some(text) = option(call, name) else {
         return Ok(None);
     };
@@ -89,15 +83,9 @@ pub(crate) fn filter(call: &Call) -> Result<Vec<Comparison>, GraphError> {
 }
 
 fn comparison(text: &str) -> Result<Comparison, GraphError> {
-    let refused = |why: &str| {
-        GraphError::bad(format!(
-            "Invalid filter clause: {why} in '{}'.",
-            text.trim()
-        ))
-    };
+    let refused = |why: &str| GraphError::bad(format!("Invalid filter clause: {why} in '{}'.", text.trim()));
     let mut words = text.trim().splitn(3, ' ');
-    let (Some(property), Some(operator), Some(raw)) = (words.next(), words.next(), words.next())
-    else {
+    let (Some(property), Some(operator), Some(raw)) = (words.next(), words.next(), words.next()) else {
         return Err(refused("a comparison is expected"));
     };
     let raw = raw.trim();
@@ -105,9 +93,7 @@ fn comparison(text: &str) -> Result<Comparison, GraphError> {
         "receivedDateTime" | "sentDateTime" | "lastModifiedDateTime" => parse_time(raw)
             .ok_or_else(|| refused("a time such as 2026-01-31T00:00:00Z is expected"))?
             .to_string(),
-        "isRead" | "isDraft" | "hasAttachments" if raw == "true" || raw == "false" => {
-            raw.to_owned()
-        }
+        "isRead" | "isDraft" | "hasAttachments" if raw == "true" || raw == "false" => raw.to_owned(),
         "internetMessageId" | "subject" | "parentFolderId" | "importance" => raw
             .strip_prefix('\'')
             .and_then(|r| r.strip_suffix('\''))
@@ -156,10 +142,7 @@ impl Comparison {
             "internetMessageId" => item.facts.message_id.as_deref() == Some(&self.value),
             "subject" => item.facts.subject == self.value,
             "importance" => item.importance == self.value,
-            _ => mailbox
-                .folders
-                .get(item.folder)
-                .is_some_and(|f| f.id == self.value),
+            _ => mailbox.folders.get(item.folder).is_some_and(|f| f.id == self.value),
         };
         equal == (self.operator == "eq")
     }
@@ -179,14 +162,7 @@ pub(crate) fn order(call: &Call, filters: &[Comparison]) -> Result<(String, bool
             Some("desc") => true,
             Some(_) => return Err(GraphError::bad(format!("Invalid orderby clause '{one}'."))),
         };
-        if ![
-            "receivedDateTime",
-            "sentDateTime",
-            "lastModifiedDateTime",
-            "subject",
-        ]
-        .contains(&property)
-        {
+        if !["receivedDateTime", "sentDateTime", "lastModifiedDateTime", "subject"].contains(&property) {
             return Err(GraphError::bad(format!(
                 "The property '{property}' cannot be used in $orderby here."
             )));
@@ -194,8 +170,7 @@ pub(crate) fn order(call: &Call, filters: &[Comparison]) -> Result<(String, bool
         keys.push((property.to_owned(), descending));
     }
     // Every orderby property must stand in the filter, in the same order, before all others.
-    let in_filter =
-        filters.iter().zip(&keys).all(|(f, k)| f.property == k.0) && filters.len() >= keys.len();
+    let in_filter = filters.iter().zip(&keys).all(|(f, k)| f.property == k.0) && filters.len() >= keys.len();
     if !filters.is_empty() && !in_filter {
         return Err(GraphError::new(
             400,
@@ -228,9 +203,7 @@ mod tests {
             let call = call(query);
             order(&call, &filter(&call).unwrap()).is_err()
         };
-        assert!(refused(
-            "$filter=isRead eq false&$orderby=receivedDateTime desc"
-        ));
+        assert!(refused("$filter=isRead eq false&$orderby=receivedDateTime desc"));
         assert!(refused(
             "$filter=isRead eq false and receivedDateTime ge 2026-01-01T00:00:00Z&$orderby=receivedDateTime"
         ));

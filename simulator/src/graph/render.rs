@@ -44,12 +44,7 @@ pub(crate) const USUAL: [&str; 28] = [
 pub(crate) const ON_REQUEST: [&str; 2] = ["internetMessageHeaders", "uniqueBody"];
 
 /// Properties of meeting messages.
-const MEETING: [&str; 4] = [
-    "meetingMessageType",
-    "startDateTime",
-    "endDateTime",
-    "isOutOfDate",
-];
+const MEETING: [&str; 4] = ["meetingMessageType", "startDateTime", "endDateTime", "isOutOfDate"];
 
 /// Properties that can be listed although the message itself cannot be read.
 const CHEAP: [&str; 14] = [
@@ -97,10 +92,7 @@ pub(crate) fn message(mailbox: &Mailbox, key: ItemKey, style: Style<'_>) -> Map<
     if style.always_typed || item.facts.kind != ItemKind::Message {
         out.insert("@odata.type".to_owned(), item.odata_type().into());
     }
-    out.insert(
-        "@odata.etag".to_owned(),
-        format!("W/\"{}\"", item.change_key).into(),
-    );
+    out.insert("@odata.etag".to_owned(), format!("W/\"{}\"", item.change_key).into());
     out.insert("id".to_owned(), mailbox.id_of(key, style.prefer.ids).into());
     let usual: Vec<&str>;
     let names: Vec<&str> = if style.select.is_empty() {
@@ -125,13 +117,7 @@ pub(crate) fn message(mailbox: &Mailbox, key: ItemKey, style: Style<'_>) -> Map<
     out
 }
 
-fn property(
-    mailbox: &Mailbox,
-    key: ItemKey,
-    item: &Item,
-    name: &str,
-    prefer: &Prefer,
-) -> Option<Value> {
+fn property(mailbox: &Mailbox, key: ItemKey, item: &Item, name: &str, prefer: &Prefer) -> Option<Value> {
     let facts = &item.facts;
     Some(match name {
         "createdDateTime" => graph_time(item.created_ms).into(),
@@ -145,11 +131,7 @@ fn property(
         "subject" => facts.subject.clone().into(),
         "bodyPreview" => facts.preview.clone().into(),
         "importance" => item.importance.clone().into(),
-        "parentFolderId" => mailbox
-            .folders
-            .get(item.folder)
-            .map(|f| f.id.clone())
-            .into(),
+        "parentFolderId" => mailbox.folders.get(item.folder).map(|f| f.id.clone()).into(),
         "conversationId" => conversation(mailbox, item).into(),
         "conversationIndex" => ids::change_key("conversation", key, 0).into(),
         "isDeliveryReceiptRequested" => {
@@ -215,10 +197,7 @@ fn conversation(mailbox: &Mailbox, item: &Item) -> String {
         debug_assert!(before.len() < topic.len());
         topic = after.trim();
     }
-    format!(
-        "AAQkAGQ4{}",
-        ids::change_key(&format!("{}{topic}", mailbox.guid), 0, 0)
-    )
+    format!("AAQkAGQ4{}", ids::change_key(&format!("{}{topic}", mailbox.guid), 0, 0))
 }
 
 fn encode(text: &str) -> String {

@@ -56,9 +56,7 @@ impl Route {
             Act::Value => RequestKind::Value,
             Act::Move => RequestKind::Move,
             Act::Copy => RequestKind::Copy,
-            Act::ListAttachments | Act::GetAttachment | Act::AttachmentValue => {
-                RequestKind::Attachment
-            }
+            Act::ListAttachments | Act::GetAttachment | Act::AttachmentValue => RequestKind::Attachment,
             Act::Translate => RequestKind::Translate,
             Act::WrongMethod => RequestKind::Other,
         }
@@ -68,12 +66,7 @@ impl Route {
     pub(crate) fn writes(&self) -> bool {
         matches!(
             self.act,
-            Act::PatchMessage
-                | Act::DeleteMessage
-                | Act::PermanentDelete
-                | Act::Move
-                | Act::Copy
-                | Act::CreateFolder
+            Act::PatchMessage | Act::DeleteMessage | Act::PermanentDelete | Act::Move | Act::Copy | Act::CreateFolder
         )
     }
 }
@@ -95,11 +88,7 @@ pub(crate) fn parse(method: &Method, segments: &[String]) -> Option<Route> {
         attachment: None,
     };
     let allowed = |wanted: &Method, act: Act| {
-        if method == wanted {
-            act
-        } else {
-            Act::WrongMethod
-        }
+        if method == wanted { act } else { Act::WrongMethod }
     };
     let mut rest = rest;
     if let ["mailFolders", after @ ..] = rest {
@@ -203,10 +192,7 @@ mod tests {
 
     #[test]
     fn all_forms_of_a_path_lead_to_the_same_place() {
-        let plain = route(
-            &Method::GET,
-            "/users/a@b.example/mailFolders/inbox/messages/delta",
-        );
+        let plain = route(&Method::GET, "/users/a@b.example/mailFolders/inbox/messages/delta");
         assert_eq!(
             plain,
             route(
@@ -220,23 +206,14 @@ mod tests {
             "/users/u/mailFolders/x/childFolders/y/childFolders/z/messages",
         )
         .unwrap();
-        assert_eq!(
-            (deep.folder.as_deref(), deep.act),
-            (Some("z"), Act::ListMessages)
-        );
+        assert_eq!((deep.folder.as_deref(), deep.act), (Some("z"), Act::ListMessages));
     }
 
     #[test]
     fn an_encoded_slash_belongs_to_the_id_and_a_bare_one_does_not() {
         let good = route(&Method::GET, "/users/u/messages/AA%2Fbb%2B=/$value").unwrap();
-        assert_eq!(
-            (good.message.as_deref(), good.act),
-            (Some("AA/bb+="), Act::Value)
-        );
-        assert_eq!(
-            route(&Method::GET, "/users/u/messages/AA/bb+=/$value"),
-            None
-        );
+        assert_eq!((good.message.as_deref(), good.act), (Some("AA/bb+="), Act::Value));
+        assert_eq!(route(&Method::GET, "/users/u/messages/AA/bb+=/$value"), None);
     }
 
     #[test]

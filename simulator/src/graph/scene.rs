@@ -26,10 +26,7 @@ impl Scene<'_> {
     }
 
     pub(crate) fn mailbox(&self) -> Result<&Mailbox, GraphError> {
-        self.state
-            .mailboxes
-            .get(self.at)
-            .ok_or_else(GraphError::item_not_found)
+        self.state.mailboxes.get(self.at).ok_or_else(GraphError::item_not_found)
     }
 
     pub(crate) fn mailbox_mut(&mut self) -> Result<&mut Mailbox, GraphError> {
@@ -48,10 +45,7 @@ impl Scene<'_> {
     /// `@odata.context` of something below the mailbox.
     pub(crate) fn context(&self, below: &str) -> String {
         let guid = self.mailbox().map(|m| m.guid.clone()).unwrap_or_default();
-        format!(
-            "{}/v1.0/$metadata#users('{guid}')/{below}",
-            self.call.origin
-        )
+        format!("{}/v1.0/$metadata#users('{guid}')/{below}", self.call.origin)
     }
 
     /// The folder in the path.
@@ -91,11 +85,7 @@ impl Scene<'_> {
     /// The message in the path, for reading: a damaged one cannot be read.
     pub(crate) fn readable(&self) -> Result<(ItemKey, &Item), GraphError> {
         let key = self.item()?;
-        let item = self
-            .mailbox()?
-            .items
-            .get(key)
-            .ok_or_else(GraphError::item_not_found)?;
+        let item = self.mailbox()?.items.get(key).ok_or_else(GraphError::item_not_found)?;
         if item.corruption.is_some() {
             return Err(GraphError::corrupt());
         }

@@ -20,9 +20,7 @@ pub(crate) fn object(call: &Call) -> Result<Map<String, Value>, GraphError> {
     }
     match serde_json::from_slice(&call.body) {
         Ok(Value::Object(map)) => Ok(map),
-        Ok(_) => Err(GraphError::bad(
-            "A JSON object is expected in the request body.",
-        )),
+        Ok(_) => Err(GraphError::bad("A JSON object is expected in the request body.")),
         Err(error) => Err(GraphError::bad(format!(
             "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format. {error}"
         ))),
@@ -66,16 +64,9 @@ pub(crate) fn patch(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
 }
 
 fn judge(name: &str, value: &Value, draft: bool) -> Result<Patch, GraphError> {
-    let wrong = || {
-        GraphError::bad(format!(
-            "The value of the property '{name}' is of the wrong type."
-        ))
-    };
-    let one_of = |known: &[&str], text: Option<&str>| {
-        text.filter(|t| known.contains(t))
-            .map(str::to_owned)
-            .ok_or_else(wrong)
-    };
+    let wrong = || GraphError::bad(format!("The value of the property '{name}' is of the wrong type."));
+    let one_of =
+        |known: &[&str], text: Option<&str>| text.filter(|t| known.contains(t)).map(str::to_owned).ok_or_else(wrong);
     match name {
         "isRead" => value.as_bool().map(Patch::Read).ok_or_else(wrong),
         "categories" => {
@@ -85,18 +76,11 @@ fn judge(name: &str, value: &Value, draft: bool) -> Result<Patch, GraphError> {
                 .collect::<Result<_, _>>()
                 .map(Patch::Categories)
         }
-        "flag" => one_of(
-            &["notFlagged", "complete", "flagged"],
-            value["flagStatus"].as_str(),
-        )
-        .map(Patch::Flag),
+        "flag" => one_of(&["notFlagged", "complete", "flagged"], value["flagStatus"].as_str()).map(Patch::Flag),
         "importance" => one_of(&["low", "normal", "high"], value.as_str()).map(Patch::Importance),
-        "subject" if draft => value
-            .as_str()
-            .map(|s| Patch::Subject(s.to_owned()))
-            .ok_or_else(wrong),
-        "subject" | "body" | "internetMessageId" | "replyTo" | "toRecipients" | "ccRecipients"
-        | "bccRecipients" | "from" | "sender" => Err(GraphError::new(
+        "subject" if draft => value.as_str().map(|s| Patch::Subject(s.to_owned())).ok_or_else(wrong),
+        "subject" | "body" | "internetMessageId" | "replyTo" | "toRecipients" | "ccRecipients" | "bccRecipients"
+        | "from" | "sender" => Err(GraphError::new(
             400,
             "ErrorInvalidPropertySet",
             format!("Set action is invalid for property '{name}'."),
@@ -143,9 +127,7 @@ pub(crate) fn move_or_copy(scene: &mut Scene<'_>, copy: bool) -> Result<Reply, G
     let now = scene.now_ms();
     let mailbox = scene.mailbox_mut()?;
     let shown = if copy {
-        mailbox
-            .copy_item(key, to, now)
-            .ok_or_else(GraphError::item_not_found)?
+        mailbox.copy_item(key, to, now).ok_or_else(GraphError::item_not_found)?
     } else {
         mailbox.move_item(key, to, now);
         key
@@ -194,10 +176,7 @@ impl crate::mailbox::Mailbox {
             return;
         };
         let text = mime.as_ref();
-        let end = text
-            .windows(4)
-            .position(|w| w == b"\r\n\r\n")
-            .unwrap_or(text.len());
+        let end = text.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(text.len());
         let (head, rest) = text.split_at(end);
         let mut out: Vec<u8> = Vec::with_capacity(text.len() + subject.len());
         let mut skipping = false;
@@ -206,8 +185,7 @@ impl crate::mailbox::Mailbox {
             skipping = if folded {
                 skipping
             } else {
-                line.get(..8)
-                    .is_some_and(|n| n.eq_ignore_ascii_case(b"subject:"))
+                line.get(..8).is_some_and(|n| n.eq_ignore_ascii_case(b"subject:"))
             };
             if !skipping {
                 out.extend_from_slice(line);

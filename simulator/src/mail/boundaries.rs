@@ -36,13 +36,7 @@ pub(crate) fn vary(bytes: &[u8], rng: &mut SmallRng) -> Vec<u8> {
     out
 }
 
-fn swap(
-    rest: &[u8],
-    skip: usize,
-    known: &[(Vec<u8>, Vec<u8>)],
-    out: &mut Vec<u8>,
-    at: &mut usize,
-) -> bool {
+fn swap(rest: &[u8], skip: usize, known: &[(Vec<u8>, Vec<u8>)], out: &mut Vec<u8>, at: &mut usize) -> bool {
     let Some((before, after)) = rest.split_at_checked(skip) else {
         return false;
     };
@@ -61,9 +55,7 @@ fn swap(
 fn parameter_length(rest: &[u8]) -> usize {
     const NAME: &[u8] = b"boundary=";
     match rest.get(..NAME.len()) {
-        Some(head) if head.eq_ignore_ascii_case(NAME) => {
-            NAME.len() + usize::from(rest.get(NAME.len()) == Some(&b'"'))
-        }
+        Some(head) if head.eq_ignore_ascii_case(NAME) => NAME.len() + usize::from(rest.get(NAME.len()) == Some(&b'"')),
         _ => 0,
     }
 }

@@ -58,9 +58,7 @@ fn nesting(bytes: &[u8]) -> usize {
         let rest = bytes.get(at..).unwrap_or_default();
         let hit = match rest.first() {
             Some(b'm' | b'M') => {
-                starts(rest, b"message/rfc822")
-                    || starts(rest, b"message/global")
-                    || starts(rest, b"multipart/")
+                starts(rest, b"message/rfc822") || starts(rest, b"message/global") || starts(rest, b"multipart/")
             }
             _ => false,
         };
@@ -101,10 +99,7 @@ impl Facts {
         let from = people(message.from()).into_iter().next();
         Self {
             subject: message.subject().unwrap_or_default().to_owned(),
-            sender: people(message.sender())
-                .into_iter()
-                .next()
-                .or_else(|| from.clone()),
+            sender: people(message.sender()).into_iter().next().or_else(|| from.clone()),
             from,
             to: people(message.to()),
             cc: people(message.cc()),
@@ -169,11 +164,7 @@ fn people(address: Option<&Address<'_>>) -> Vec<Person> {
     match address {
         None => Vec::new(),
         Some(Address::List(list)) => list.iter().map(one).collect(),
-        Some(Address::Group(groups)) => groups
-            .iter()
-            .flat_map(|g| g.addresses.iter())
-            .map(one)
-            .collect(),
+        Some(Address::Group(groups)) => groups.iter().flat_map(|g| g.addresses.iter()).map(one).collect(),
     }
 }
 

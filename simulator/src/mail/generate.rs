@@ -74,9 +74,7 @@ pub fn sized(seed: u64, index: u64, sent_ms: i64, size: usize) -> Vec<u8> {
 impl Letter {
     fn new(seed: u64, index: u64, sent_ms: i64) -> Self {
         // Multiplied by a large odd number, so that neighbours do not share their first draws.
-        let mut rng = SmallRng::seed_from_u64(
-            seed ^ index.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
-        );
+        let mut rng = SmallRng::seed_from_u64(seed ^ index.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let sender = pick(&mut rng, &SENDERS);
         let matter = pick(&mut rng, &MATTERS);
         let building = pick(&mut rng, &BUILDINGS);
@@ -96,10 +94,7 @@ impl Letter {
     }
 
     pub(super) fn subject(&self) -> String {
-        format!(
-            "Work order {} - {} ({})",
-            self.order, self.matter.0, self.building
-        )
+        format!("Work order {} - {} ({})", self.order, self.matter.0, self.building)
     }
 
     pub(super) fn text(&self) -> String {
@@ -187,9 +182,7 @@ mod tests {
         for index in 0..KINDS * 2 {
             let bytes = message(9, index, 1_770_000_000_000);
             assert!(
-                mail_parser::MessageParser::default()
-                    .parse(&bytes)
-                    .is_some(),
+                mail_parser::MessageParser::default().parse(&bytes).is_some(),
                 "kind {}",
                 index % KINDS
             );

@@ -77,17 +77,10 @@ fn file(content_type: &str, disposition: &str, bytes: &[u8]) -> String {
 }
 
 fn attachments(l: &mut Letter) -> Vec<u8> {
-    let mut pdf = format!(
-        "%PDF-1.4\n% work order {}\n1 0 obj<</Type/Catalog>>endobj\n",
-        l.order
-    )
-    .into_bytes();
+    let mut pdf = format!("%PDF-1.4\n% work order {}\n1 0 obj<</Type/Catalog>>endobj\n", l.order).into_bytes();
     pdf.extend((0..2_400_u32).map(|i| u8::try_from(i.wrapping_mul(l.order) % 256).unwrap_or(0)));
     pdf.extend_from_slice(b"\n%%EOF\n");
-    let csv = format!(
-        "item,hours,amount\r\n{},3.5,412.50\r\ntravel,1,60.00\r\n",
-        l.matter.0
-    );
+    let csv = format!("item,hours,amount\r\n{},3.5,412.50\r\ntravel,1,60.00\r\n", l.matter.0);
     let name = format!("order-{}.pdf", l.order);
     let parts = [
         file(
@@ -106,10 +99,9 @@ fn attachments(l: &mut Letter) -> Vec<u8> {
 
 /// A PNG of one pixel: enough for anything that looks at the first bytes.
 const PIXEL: [u8; 69] = [
-    0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 0x0D, 0x49, 0x48, 0x44, 0x52, 0, 0, 0,
-    1, 0, 0, 0, 1, 8, 2, 0, 0, 0, 0x90, 0x77, 0x53, 0xDE, 0, 0, 0, 0x0C, 0x49, 0x44, 0x41, 0x54, 8,
-    0xD7, 0x63, 0xF8, 0xCF, 0xC0, 0, 0, 3, 1, 1, 0, 0x18, 0xDD, 0x8D, 0xB0, 0, 0, 0, 0, 0x49, 0x45,
-    0x4E, 0x44, 0xAE, 0x42, 0x60, 0x82,
+    0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 0x0D, 0x49, 0x48, 0x44, 0x52, 0, 0, 0, 1, 0, 0, 0, 1, 8,
+    2, 0, 0, 0, 0x90, 0x77, 0x53, 0xDE, 0, 0, 0, 0x0C, 0x49, 0x44, 0x41, 0x54, 8, 0xD7, 0x63, 0xF8, 0xCF, 0xC0, 0, 0,
+    3, 1, 1, 0, 0x18, 0xDD, 0x8D, 0xB0, 0, 0, 0, 0, 0x49, 0x45, 0x4E, 0x44, 0xAE, 0x42, 0x60, 0x82,
 ];
 
 fn inline_image(l: &mut Letter) -> Vec<u8> {
@@ -181,8 +173,14 @@ fn latin1(l: &mut Letter) -> Vec<u8> {
 
 fn odd_charset(l: &mut Letter) -> Vec<u8> {
     let (charset, body): (&str, &[u8]) = match l.index / 22 % 4 {
-        0 => ("windows-1251", b"\xCF\xF0\xE8\xE2\xE5\xF2, \xED\xE5\xF2 \xE3\xEE\xF0\xFF\xF7\xE5\xE9 \xE2\xEE\xE4\xFB.\r\n"),
-        1 => ("shift_jis", b"\x82\xA8\x90\xA2\x98\x62\x82\xC9\x82\xC8\x82\xE8\x82\xDC\x82\xB7\x81\x42\r\n"),
+        0 => (
+            "windows-1251",
+            b"\xCF\xF0\xE8\xE2\xE5\xF2, \xED\xE5\xF2 \xE3\xEE\xF0\xFF\xF7\xE5\xE9 \xE2\xEE\xE4\xFB.\r\n",
+        ),
+        1 => (
+            "shift_jis",
+            b"\x82\xA8\x90\xA2\x98\x62\x82\xC9\x82\xC8\x82\xE8\x82\xDC\x82\xB7\x81\x42\r\n",
+        ),
         2 => ("x-never-heard-of", b"High bytes \xE9\xFE\xFF without a meaning.\r\n"),
         _ => ("utf-7", b"Hi +AOQ- there\r\n"),
     };
@@ -201,11 +199,7 @@ fn long_headers(l: &mut Letter) -> Vec<u8> {
         let _ = write!(more, "\r\n <thread-{i}-{}@{}>", l.order, l.domain());
     }
     let _ = write!(more, "\r\nX-Routing-Note: {}\r\n", "hop ".repeat(400));
-    let subject = format!(
-        "{}\r\n {}",
-        l.subject(),
-        "and one thing more ".repeat(30).trim_end()
-    );
+    let subject = format!("{}\r\n {}", l.subject(), "and one thing more ".repeat(30).trim_end());
     format!("{}{TEXT}\r\n{}", l.head_with(&subject, &more), l.text()).into_bytes()
 }
 
@@ -294,12 +288,7 @@ fn many_recipients(l: &mut Letter) -> Vec<u8> {
         );
     }
     more.push_str("\r\n");
-    format!(
-        "{}{TEXT}\r\n{}",
-        l.head_with("Water off on Thursday", &more),
-        l.text()
-    )
-    .into_bytes()
+    format!("{}{TEXT}\r\n{}", l.head_with("Water off on Thursday", &more), l.text()).into_bytes()
 }
 
 fn uuencoded(l: &mut Letter) -> Vec<u8> {

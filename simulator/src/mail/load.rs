@@ -86,17 +86,12 @@ fn split(bytes: &[u8]) -> Vec<Bytes> {
     for line in bytes.split_inclusive(|b| *b == b'\n') {
         at += line.len();
         // A paragraph may begin with "From " where a mailer did not quote it: a message begins with a header.
-        let begins = blank_before
-            && line.starts_with(b"From ")
-            && looks_like_mail(bytes.get(at..).unwrap_or_default());
+        let begins = blank_before && line.starts_with(b"From ") && looks_like_mail(bytes.get(at..).unwrap_or_default());
         if begins {
             finish(&mut current, &mut out);
         } else {
             let signs = line.iter().take_while(|b| **b == b'>').count();
-            let quoted = signs > 0
-                && line
-                    .get(signs..)
-                    .is_some_and(|rest| rest.starts_with(b"From "));
+            let quoted = signs > 0 && line.get(signs..).is_some_and(|rest| rest.starts_with(b"From "));
             current.extend_from_slice(if quoted {
                 line.get(1..).unwrap_or_default()
             } else {

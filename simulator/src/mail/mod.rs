@@ -43,11 +43,7 @@ impl Mime {
     pub fn bytes(&self) -> Bytes {
         match self {
             Self::Bytes(bytes) => bytes.clone(),
-            Self::Generated {
-                seed,
-                index,
-                sent_ms,
-            } => Bytes::from(generate::message(*seed, *index, *sent_ms)),
+            Self::Generated { seed, index, sent_ms } => Bytes::from(generate::message(*seed, *index, *sent_ms)),
             Self::Sized {
                 seed,
                 index,

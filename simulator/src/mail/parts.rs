@@ -49,20 +49,13 @@ pub(crate) fn headers(bytes: &[u8]) -> Vec<(String, String)> {
     };
     message
         .headers_raw()
-        .map(|(name, value)| {
-            (
-                name.to_owned(),
-                value.trim().replace(['\r', '\n', '\t'], ""),
-            )
-        })
+        .map(|(name, value)| (name.to_owned(), value.trim().replace(['\r', '\n', '\t'], "")))
         .collect()
 }
 
 /// All attachments, inline ones included.
 pub(crate) fn attachments(bytes: &[u8]) -> Vec<Attachment> {
-    parse(bytes)
-        .map(|message| attachments_of(&message))
-        .unwrap_or_default()
+    parse(bytes).map(|message| attachments_of(&message)).unwrap_or_default()
 }
 
 pub(super) fn text_of(message: &Message<'_>) -> String {
@@ -76,9 +69,7 @@ pub(super) fn text_of(message: &Message<'_>) -> String {
 pub(super) fn attachments_of(message: &Message<'_>) -> Vec<Attachment> {
     message
         .attachments()
-        .filter(|part| {
-            !(part.is_content_type("text", "calendar") && part.attachment_name().is_none())
-        })
+        .filter(|part| !(part.is_content_type("text", "calendar") && part.attachment_name().is_none()))
         .enumerate()
         .map(|(at, part)| attachment(&message.raw_message, at, part))
         .collect()
@@ -87,18 +78,9 @@ pub(super) fn attachments_of(message: &Message<'_>) -> Vec<Attachment> {
 fn attachment(raw: &[u8], at: usize, part: &MessagePart<'_>) -> Attachment {
     let content_type = part.content_type().map_or_else(
         || "application/octet-stream".to_owned(),
-        |ct| {
-            format!(
-                "{}/{}",
-                ct.c_type,
-                ct.c_subtype.as_deref().unwrap_or("octet-stream")
-            )
-            .to_ascii_lowercase()
-        },
+        |ct| format!("{}/{}", ct.c_type, ct.c_subtype.as_deref().unwrap_or("octet-stream")).to_ascii_lowercase(),
     );
-    let content_id = part
-        .content_id()
-        .map(|id| id.trim_matches(['<', '>']).to_owned());
+    let content_id = part.content_id().map(|id| id.trim_matches(['<', '>']).to_owned());
     let disposed_inline = part
         .content_disposition()
         .is_some_and(|cd| cd.c_type.eq_ignore_ascii_case("inline"));
@@ -114,11 +96,7 @@ fn attachment(raw: &[u8], at: usize, part: &MessagePart<'_>) -> Attachment {
             let own = own
                 .and_then(|(from, to)| raw.get(from..to))
                 .unwrap_or(&inner.raw_message);
-            (
-                true,
-                Bytes::copy_from_slice(own),
-                inner.subject().map(str::to_owned),
-            )
+            (true, Bytes::copy_from_slice(own), inner.subject().map(str::to_owned))
         }
         _ => (false, Bytes::copy_from_slice(part.contents()), None),
     };
@@ -148,9 +126,7 @@ fn attachment(raw: &[u8], at: usize, part: &MessagePart<'_>) -> Attachment {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// HTML without its tags: enough for a preview.
@@ -184,10 +160,7 @@ mod tests {
                 .map(|a| a.name)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(
-            names(4),
-            ["Prüfbericht – Aufzug B.txt", "Rechnung Büro.dat"]
-        );
+        assert_eq!(names(4), ["Prüfbericht – Aufzug B.txt", "Rechnung Büro.dat"]);
         assert_eq!(names(5), ["見積書 2026.txt"]);
     }
 

@@ -63,21 +63,11 @@ pub(crate) struct Start {
 
 impl Mailbox {
     /// Puts a new message into a folder.
-    pub(crate) fn add(
-        &mut self,
-        folder: FolderKey,
-        mime: Mime,
-        start: &Start,
-        now_ms: i64,
-    ) -> ItemKey {
+    pub(crate) fn add(&mut self, folder: FolderKey, mime: Mime, start: &Start, now_ms: i64) -> ItemKey {
         let bytes = mime.bytes();
         let facts = Arc::new(Facts::of(&bytes));
         let key = self.items.len();
-        let importance = if facts.high_importance {
-            "high"
-        } else {
-            "normal"
-        };
+        let importance = if facts.high_importance { "high" } else { "normal" };
         self.items.push(Item {
             mime,
             facts,
@@ -134,12 +124,7 @@ impl Mailbox {
     }
 
     /// A second message with the same content.
-    pub(crate) fn copy_item(
-        &mut self,
-        key: ItemKey,
-        to: FolderKey,
-        now_ms: i64,
-    ) -> Option<ItemKey> {
+    pub(crate) fn copy_item(&mut self, key: ItemKey, to: FolderKey, now_ms: i64) -> Option<ItemKey> {
         let item = self.items.get(key)?;
         let start = Start {
             received_ms: item.received_ms,
@@ -151,13 +136,7 @@ impl Mailbox {
     }
 
     /// Changes properties and logs it under what was touched.
-    pub(crate) fn update(
-        &mut self,
-        key: ItemKey,
-        touched: Touched,
-        now_ms: i64,
-        change: impl FnOnce(&mut Item),
-    ) {
+    pub(crate) fn update(&mut self, key: ItemKey, touched: Touched, now_ms: i64, change: impl FnOnce(&mut Item)) {
         let Some(item) = self.items.get_mut(key).filter(|i| i.alive) else {
             return;
         };

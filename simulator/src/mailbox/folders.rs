@@ -9,12 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 const USUAL: [(&str, &str, &str, bool); 17] = [
     ("msgfolderroot", "Top of Information Store", "", false),
     ("archive", "Archive", "msgfolderroot", false),
-    (
-        "conversationhistory",
-        "Conversation History",
-        "msgfolderroot",
-        true,
-    ),
+    ("conversationhistory", "Conversation History", "msgfolderroot", true),
     ("deleteditems", "Deleted Items", "msgfolderroot", false),
     ("drafts", "Drafts", "msgfolderroot", false),
     ("inbox", "Inbox", "msgfolderroot", false),
@@ -126,18 +121,11 @@ impl Mailbox {
         }
         let mut at = self.well_known("msgfolderroot");
         for (depth, name) in path.split('/').enumerate() {
-            let child = self.children(at).into_iter().find(|k| {
-                self.folders
-                    .get(*k)
-                    .is_some_and(|f| f.name.eq_ignore_ascii_case(name))
-            });
-            at = child.or_else(|| {
-                if depth == 0 {
-                    self.well_known(name)
-                } else {
-                    None
-                }
-            });
+            let child = self
+                .children(at)
+                .into_iter()
+                .find(|k| self.folders.get(*k).is_some_and(|f| f.name.eq_ignore_ascii_case(name)));
+            at = child.or_else(|| if depth == 0 { self.well_known(name) } else { None });
             if at.is_none() {
                 return Err(FolderTrouble::Unknown(path.to_owned()));
             }
@@ -169,11 +157,7 @@ impl Mailbox {
     }
 
     /// Gives a folder another display name; its id stays.
-    pub(crate) fn rename_folder(
-        &mut self,
-        key: FolderKey,
-        name: &str,
-    ) -> Result<(), FolderTrouble> {
+    pub(crate) fn rename_folder(&mut self, key: FolderKey, name: &str) -> Result<(), FolderTrouble> {
         let parent = self.folders.get(key).and_then(|f| f.parent);
         self.refuse_namesake(parent, name)?;
         if let Some(folder) = self.folders.get_mut(key) {
@@ -191,12 +175,7 @@ impl Mailbox {
         for child in self.children(Some(key)) {
             self.delete_folder(child)?;
         }
-        for item in self
-            .folders
-            .get(key)
-            .map(|f| f.members.clone())
-            .unwrap_or_default()
-        {
+        for item in self.folders.get(key).map(|f| f.members.clone()).unwrap_or_default() {
             self.purge(item);
         }
         if let Some(folder) = self.folders.get_mut(key) {
@@ -207,11 +186,10 @@ impl Mailbox {
     }
 
     fn refuse_namesake(&self, parent: Option<FolderKey>, name: &str) -> Result<(), FolderTrouble> {
-        let taken = self.children(parent).iter().any(|k| {
-            self.folders
-                .get(*k)
-                .is_some_and(|f| f.name.eq_ignore_ascii_case(name))
-        });
+        let taken = self
+            .children(parent)
+            .iter()
+            .any(|k| self.folders.get(*k).is_some_and(|f| f.name.eq_ignore_ascii_case(name)));
         if taken {
             Err(FolderTrouble::Exists(name.to_owned()))
         } else {

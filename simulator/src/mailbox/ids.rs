@@ -20,13 +20,7 @@ pub(crate) enum IdFormat {
 ///
 /// Neighbours share everything but the case of one letter: whoever compares ids without
 /// regard to case takes two messages for one.
-pub(crate) fn item_id(
-    mailbox: &str,
-    key: usize,
-    version: u32,
-    format: IdFormat,
-    alphabet: IdAlphabet,
-) -> String {
+pub(crate) fn item_id(mailbox: &str, key: usize, version: u32, format: IdFormat, alphabet: IdAlphabet) -> String {
     let (prefix, version) = match format {
         IdFormat::Default => ("AAMkAGQ4", version),
         IdFormat::Immutable => ("AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0A", 0),
@@ -47,11 +41,7 @@ pub(crate) fn item_id(
 /// The id of folder `key`: stable, and the same in both formats.
 pub(crate) fn folder_id(mailbox: &str, key: usize, alphabet: IdAlphabet) -> String {
     let body = encode(&digest(&format!("folder|{mailbox}|{key}")), alphabet);
-    format!(
-        "AAMkAGQ4{}AuAAAAAAD{}=",
-        body.trim_end_matches('='),
-        key % 10
-    )
+    format!("AAMkAGQ4{}AuAAAAAAD{}=", body.trim_end_matches('='), key % 10)
 }
 
 /// The id of attachment number `at` of a message id.
@@ -67,38 +57,24 @@ pub(crate) fn attachment_id(message_id: &str, at: usize, alphabet: IdAlphabet) -
 /// A change key: opaque, new with every change.
 pub(crate) fn change_key(mailbox: &str, key: usize, change: u64) -> String {
     let block = digest(&format!("change|{mailbox}|{key}|{change}"));
-    format!(
-        "CQAAABYAAAC{}",
-        STANDARD.encode(block.get(..20).unwrap_or_default())
-    )
+    format!("CQAAABYAAAC{}", STANDARD.encode(block.get(..20).unwrap_or_default()))
 }
 
 /// Whether a text could be an id at all: what cannot is `ErrorInvalidIdMalformed`, the rest is merely unknown.
 pub(crate) fn well_formed(id: &str) -> bool {
-    id.len() > 20
-        && id.starts_with("AA")
-        && id
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"+/=-_".contains(&b))
+    id.len() > 20 && id.starts_with("AA") && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=-_".contains(&b))
 }
 
 /// A random GUID (version 4).
 pub(crate) fn guid(rng: &mut SmallRng) -> String {
-    uuid::Builder::from_random_bytes(rng.random())
-        .into_uuid()
-        .to_string()
+    uuid::Builder::from_random_bytes(rng.random()).into_uuid().to_string()
 }
 
 /// A GUID that follows from a text.
 pub(crate) fn guid_of(text: &str) -> String {
     let mut bytes = [0_u8; 16];
-    bytes
-        .iter_mut()
-        .zip(digest(text))
-        .for_each(|(to, from)| *to = from);
-    uuid::Builder::from_random_bytes(bytes)
-        .into_uuid()
-        .to_string()
+    bytes.iter_mut().zip(digest(text)).for_each(|(to, from)| *to = from);
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }
 
 /// An opaque token for a link, URL-safe.
@@ -129,13 +105,7 @@ mod tests {
             .map(|k| item_id("m", k, 0, IdFormat::Immutable, IdAlphabet::Standard))
             .collect();
         assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 200);
-        assert_eq!(
-            ids.iter()
-                .map(|i| i.to_lowercase())
-                .collect::<HashSet<_>>()
-                .len(),
-            100
-        );
+        assert_eq!(ids.iter().map(|i| i.to_lowercase()).collect::<HashSet<_>>().len(), 100);
         assert!(ids.iter().any(|i| i.contains('/')) && ids.iter().all(|i| well_formed(i)));
     }
 

@@ -127,10 +127,7 @@ impl Mailbox {
         if let Some(name) = folder.well_known {
             return name.to_owned();
         }
-        match folder
-            .parent
-            .and_then(|p| self.folders.get(p).map(|f| (p, f)))
-        {
+        match folder.parent.and_then(|p| self.folders.get(p).map(|f| (p, f))) {
             Some((parent, f)) if f.well_known != Some("msgfolderroot") => {
                 format!("{}/{}", self.folder_label(parent), folder.name)
             }

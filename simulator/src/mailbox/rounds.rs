@@ -60,20 +60,10 @@ const FILTER_CAP: usize = 5_000;
 
 impl Mailbox {
     /// All that is in the folder now. `visible_ms`: what changed later is left for a later round.
-    pub(crate) fn first_round(
-        &self,
-        mailbox: usize,
-        folder: FolderKey,
-        query: DeltaQuery,
-        visible_ms: i64,
-    ) -> Round {
+    pub(crate) fn first_round(&self, mailbox: usize, folder: FolderKey, query: DeltaQuery, visible_ms: i64) -> Round {
         let until = self.visible_until(folder, visible_ms);
         let hidden = |key: ItemKey| {
-            let log = self
-                .folders
-                .get(folder)
-                .map(|f| f.log.as_slice())
-                .unwrap_or_default();
+            let log = self.folders.get(folder).map(|f| f.log.as_slice()).unwrap_or_default();
             until < self.seq
                 && log
                     .iter()
@@ -87,9 +77,7 @@ impl Mailbox {
             .filter(|k| self.admitted(*k, &query) && !hidden(*k))
             .collect();
         if query.newest_first {
-            keys.sort_by_key(|k| {
-                std::cmp::Reverse(self.items.get(*k).map_or(0, |i| i.received_ms))
-            });
+            keys.sort_by_key(|k| std::cmp::Reverse(self.items.get(*k).map_or(0, |i| i.received_ms)));
         } else {
             // No order is promised, so none is given.
             keys.sort_by_key(|k| k.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16 & 0xFFFF_FFFF);
@@ -97,27 +85,15 @@ impl Mailbox {
         if query.received_from.is_some() {
             keys.truncate(FILTER_CAP);
         }
-        let mut lines: Vec<Line> = keys
-            .into_iter()
-            .map(|item| Line::Present { item })
-            .collect();
-        if matches!(
-            query.change_type,
-            Some(ChangeType::Updated | ChangeType::Deleted)
-        ) {
+        let mut lines: Vec<Line> = keys.into_iter().map(|item| Line::Present { item }).collect();
+        if matches!(query.change_type, Some(ChangeType::Updated | ChangeType::Deleted)) {
             lines.clear();
         }
         Self::round(mailbox, folder, query, lines, until)
     }
 
     /// What changed since a finished round.
-    pub(crate) fn next_round(
-        &self,
-        last: &Round,
-        format: IdFormat,
-        readings: &Readings,
-        visible_ms: i64,
-    ) -> Round {
+    pub(crate) fn next_round(&self, last: &Round, format: IdFormat, readings: &Readings, visible_ms: i64) -> Round {
         let until = self.visible_until(last.folder, visible_ms).max(last.until);
         let log = self
             .folders
@@ -150,21 +126,11 @@ impl Mailbox {
     }
 
     /// The lines for one message out of its changes in the window.
-    fn tell(
-        &self,
-        story: &[Change],
-        last: &Round,
-        format: IdFormat,
-        readings: &Readings,
-        lines: &mut Vec<Line>,
-    ) {
+    fn tell(&self, story: &[Change], last: &Round, format: IdFormat, readings: &Readings, lines: &mut Vec<Line>) {
         let Some(end) = story.last() else { return };
         let query = &last.query;
         let wanted = |t: ChangeType| query.change_type.is_none_or(|c| c == t);
-        let left = story
-            .iter()
-            .rev()
-            .find(|c| matches!(c.what, What::Left { .. }));
+        let left = story.iter().rev().find(|c| matches!(c.what, What::Left { .. }));
         if let What::Left { destroyed } = end.what {
             if wanted(ChangeType::Deleted) {
                 lines.push(Line::Removed {
@@ -189,9 +155,7 @@ impl Mailbox {
                         destroyed: false,
                     });
                 }
-            } else if readings.return_visit == ReturnVisit::Lost
-                && matches!(end.what, What::Arrived { .. })
-            {
+            } else if readings.return_visit == ReturnVisit::Lost && matches!(end.what, What::Arrived { .. }) {
                 lines.push(Line::Removed {
                     item: gone.item,
                     version: gone.version,
@@ -238,23 +202,13 @@ impl Mailbox {
     }
 
     fn visible_until(&self, folder: FolderKey, visible_ms: i64) -> u64 {
-        let log = self
-            .folders
-            .get(folder)
-            .map(|f| f.log.as_slice())
-            .unwrap_or_default();
+        let log = self.folders.get(folder).map(|f| f.log.as_slice()).unwrap_or_default();
         log.iter()
             .find(|c| c.at_ms > visible_ms)
             .map_or(self.seq, |c| c.seq - 1)
     }
 
-    fn round(
-        mailbox: usize,
-        folder: FolderKey,
-        query: DeltaQuery,
-        mut lines: Vec<Line>,
-        until: u64,
-    ) -> Round {
+    fn round(mailbox: usize, folder: FolderKey, query: DeltaQuery, mut lines: Vec<Line>, until: u64) -> Round {
         if let Some(top) = query.top {
             lines.truncate(top);
         }

@@ -22,15 +22,11 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.bytes)
-            .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&self.bytes)))
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&self.bytes)))
     }
 
     pub(crate) fn code(&self) -> String {
-        self.json()["error"]["code"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
@@ -95,23 +91,12 @@ impl Client {
 
     pub(crate) async fn token_request(&self, tenant: &str, body: &str) -> Answer {
         let headers = [("content-type", "application/x-www-form-urlencoded")];
-        self.send(
-            Method::POST,
-            &format!("/{tenant}/oauth2/v2.0/token"),
-            &headers,
-            body,
-        )
-        .await
+        self.send(Method::POST, &format!("/{tenant}/oauth2/v2.0/token"), &headers, body)
+            .await
     }
 
     /// Any request; a path is completed with the origin, a link is used as it is.
-    pub(crate) async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> Answer {
+    pub(crate) async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let uri = if path.starts_with("http") {
             path.to_owned()
         } else {
@@ -122,13 +107,7 @@ impl Client {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
-        let (parts, mut body) = self
-            .simulator
-            .router()
-            .oneshot(request)
-            .await
-            .unwrap()
-            .into_parts();
+        let (parts, mut body) = self.simulator.router().oneshot(request).await.unwrap().into_parts();
         let (mut bytes, mut broken) = (Vec::new(), false);
         while let Some(frame) = body.frame().await {
             let Ok(frame) = frame else {
@@ -146,13 +125,7 @@ impl Client {
     }
 
     /// A Graph request with the token; paths are below the desk's mailbox unless they begin with `/v1.0` or are links.
-    pub(crate) async fn graph(
-        &self,
-        method: Method,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> Answer {
+    pub(crate) async fn graph(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let path = if path.starts_with("http") || path.starts_with("/v1.0") {
             path.to_owned()
         } else {
@@ -176,23 +149,13 @@ impl Client {
         let prefer = format!("IdType=\"ImmutableId\", odata.maxpagesize={page}");
         let (mut items, mut link) = (Vec::new(), from.to_owned());
         for _ in 0..1000 {
-            let answer = self
-                .graph(Method::GET, &link, &[("prefer", &prefer)], "")
-                .await;
-            assert_eq!(
-                answer.status,
-                200,
-                "{}",
-                String::from_utf8_lossy(&answer.bytes)
-            );
+            let answer = self.graph(Method::GET, &link, &[("prefer", &prefer)], "").await;
+            assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.bytes));
             let json = answer.json();
             items.extend(answer.items());
             assert!(answer.items().len() <= page);
             if let Some(end) = json["@odata.deltaLink"].as_str() {
-                assert!(
-                    json.get("@odata.nextLink").is_none(),
-                    "a page never has both links"
-                );
+                assert!(json.get("@odata.nextLink").is_none(), "a page never has both links");
                 return (items, end.to_owned());
             }
             link = json["@odata.nextLink"].as_str().unwrap().to_owned();
@@ -213,8 +176,5 @@ impl Client {
 pub(crate) const DELTA: &str = "/mailFolders/inbox/messages/delta";
 
 pub(crate) fn ids(items: &[Value]) -> Vec<String> {
-    items
-        .iter()
-        .map(|i| i["id"].as_str().unwrap().to_owned())
-        .collect()
+    items.iter().map(|i| i["id"].as_str().unwrap().to_owned()).collect()
 }

@@ -6,12 +6,7 @@ use serde_json::{Value, json};
 
 async fn act(client: &Client, name: &str, body: Value) -> (u16, Value) {
     let answer = client
-        .send(
-            Method::POST,
-            &format!("/_control/{name}"),
-            &[],
-            &body.to_string(),
-        )
+        .send(Method::POST, &format!("/_control/{name}"), &[], &body.to_string())
         .await;
     (answer.status, answer.json())
 }
@@ -27,58 +22,29 @@ async fn mail_is_delivered_moved_and_shown_in_the_truth() {
     .await;
     let id = made["id"].as_str().unwrap();
     assert_eq!(
-        act(
-            &client,
-            "move",
-            json!({"mailbox": DESK, "id": id, "folder": "Archive"})
-        )
-        .await
-        .0,
-        200
-    );
-    assert_eq!(
-        act(
-            &client,
-            "mark",
-            json!({"mailbox": DESK, "id": id, "read": true})
-        )
-        .await
-        .0,
-        200
-    );
-    let truth = client
-        .send(
-            Method::GET,
-            &format!("/_control/truth?mailbox={DESK}"),
-            &[],
-            "",
-        )
-        .await
-        .json();
-    assert_eq!(
-        (
-            &truth[0]["folder"],
-            &truth[0]["read"],
-            &truth[0]["received"]
-        ),
-        (
-            &json!("archive"),
-            &json!(true),
-            &json!("2026-01-31T00:00:00Z")
-        )
-    );
-    assert_eq!(truth[0]["sha256"].as_str().unwrap().len(), 64);
-    assert_eq!(
-        act(&client, "purge", json!({"mailbox": DESK, "id": id}))
+        act(&client, "move", json!({"mailbox": DESK, "id": id, "folder": "Archive"}))
             .await
             .0,
         200
     );
     assert_eq!(
-        client
-            .send(Method::GET, "/_control/truth", &[], "")
+        act(&client, "mark", json!({"mailbox": DESK, "id": id, "read": true}))
             .await
-            .json()[0]["deleted"],
+            .0,
+        200
+    );
+    let truth = client
+        .send(Method::GET, &format!("/_control/truth?mailbox={DESK}"), &[], "")
+        .await
+        .json();
+    assert_eq!(
+        (&truth[0]["folder"], &truth[0]["read"], &truth[0]["received"]),
+        (&json!("archive"), &json!(true), &json!("2026-01-31T00:00:00Z"))
+    );
+    assert_eq!(truth[0]["sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(act(&client, "purge", json!({"mailbox": DESK, "id": id})).await.0, 200);
+    assert_eq!(
+        client.send(Method::GET, "/_control/truth", &[], "").await.json()[0]["deleted"],
         true
     );
 }
@@ -88,32 +54,12 @@ async fn what_makes_no_sense_is_refused_with_a_reason() {
     let client = desk(options()).await;
     for (name, body, word) in [
         ("deliver", json!({"mailbox": "who@x.test"}), "no mailbox"),
-        (
-            "deliver",
-            json!({"mailbox": DESK, "folder": "Nowhere"}),
-            "no folder",
-        ),
-        (
-            "deliver",
-            json!({"mailbox": DESK, "tomorrow": 1}),
-            "tomorrow",
-        ),
+        ("deliver", json!({"mailbox": DESK, "folder": "Nowhere"}), "no folder"),
+        ("deliver", json!({"mailbox": DESK, "tomorrow": 1}), "tomorrow"),
         ("dance", json!({}), "dance"),
-        (
-            "arm",
-            json!({"on": "value", "fault": {"type": "rain"}}),
-            "rain",
-        ),
-        (
-            "mark",
-            json!({"mailbox": DESK, "id": "x", "read": true}),
-            "no message",
-        ),
-        (
-            "create-folder",
-            json!({"mailbox": DESK, "path": "Inbox"}),
-            "exists",
-        ),
+        ("arm", json!({"on": "value", "fault": {"type": "rain"}}), "rain"),
+        ("mark", json!({"mailbox": DESK, "id": "x", "read": true}), "no message"),
+        ("create-folder", json!({"mailbox": DESK, "path": "Inbox"}), "exists"),
     ] {
         let (status, json) = act(&client, name, body).await;
         assert!(
@@ -130,18 +76,9 @@ async fn faults_are_armed_listed_met_and_cleared_over_http() {
     assert_eq!(act(&client, "arm", bare).await.0, 200);
     let met = client.get("/mailFolders").await;
     assert_eq!((met.status, met.header("retry-after")), (429, "2.128"));
-    let list = client
-        .send(Method::GET, "/_control/faults", &[], "")
-        .await
-        .json();
-    assert_eq!(
-        (&list[0]["fired"], &list[0]["on"]),
-        (&json!(1), &json!("folders"))
-    );
-    let complaints = client
-        .send(Method::GET, "/_control/complaints", &[], "")
-        .await
-        .json();
+    let list = client.send(Method::GET, "/_control/faults", &[], "").await.json();
+    assert_eq!((&list[0]["fired"], &list[0]["on"]), (&json!(1), &json!("folders")));
+    let complaints = client.send(Method::GET, "/_control/complaints", &[], "").await.json();
     assert!(complaints[0].as_str().unwrap().contains("still armed"));
     assert_eq!(act(&client, "clear-faults", json!({})).await.0, 200);
     assert_eq!(client.get("/mailFolders").await.status, 200);
@@ -150,13 +87,8 @@ async fn faults_are_armed_listed_met_and_cleared_over_http() {
 #[tokio::test]
 async fn mailboxes_in_trouble_say_which() {
     let client = desk(options()).await;
-    let unknown = client
-        .get("/v1.0/users/nobody@harbour-homes.example/mailFolders")
-        .await;
-    assert_eq!(
-        (unknown.status, unknown.code().as_str()),
-        (404, "ErrorInvalidUser")
-    );
+    let unknown = client.get("/v1.0/users/nobody@harbour-homes.example/mailFolders").await;
+    assert_eq!((unknown.status, unknown.code().as_str()), (404, "ErrorInvalidUser"));
     assert_eq!(client.get("/v1.0/me/mailFolders").await.status, 400);
     assert_eq!(
         client
@@ -166,28 +98,13 @@ async fn mailboxes_in_trouble_say_which() {
         200
     );
     let guid = client.simulator.add_mailbox(DESK);
-    assert_eq!(
-        client
-            .get(&format!("/v1.0/users/{guid}/mailFolders"))
-            .await
-            .status,
-        200
-    );
+    assert_eq!(client.get(&format!("/v1.0/users/{guid}/mailFolders")).await.status, 200);
     client.simulator.set_in_policy(DESK, false).unwrap();
     let refused = client.get("/mailFolders").await;
-    assert!(
-        refused.status == 403
-            && refused.json()["error"]["message"]
-                .as_str()
-                .unwrap()
-                .contains("[RAOP]")
-    );
+    assert!(refused.status == 403 && refused.json()["error"]["message"].as_str().unwrap().contains("[RAOP]"));
     client.simulator.set_in_policy(DESK, true).unwrap();
     client.simulator.enable_mailbox(DESK, false).unwrap();
-    assert_eq!(
-        client.get("/mailFolders").await.code(),
-        "MailboxNotEnabledForRESTAPI"
-    );
+    assert_eq!(client.get("/mailFolders").await.code(), "MailboxNotEnabledForRESTAPI");
 }
 
 #[tokio::test]

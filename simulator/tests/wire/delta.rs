@@ -7,10 +7,7 @@ use simulator::{Corruption, Options, Readings};
 use std::collections::HashSet;
 
 fn reading(readings: Readings) -> Options {
-    Options {
-        readings,
-        ..options()
-    }
+    Options { readings, ..options() }
 }
 
 #[tokio::test]
@@ -30,13 +27,7 @@ async fn a_first_round_shows_everything_once_and_the_next_only_what_changed() {
     let names: HashSet<&str> = first.keys().map(String::as_str).collect();
     assert_eq!(
         names,
-        HashSet::from([
-            "@odata.type",
-            "@odata.etag",
-            "id",
-            "subject",
-            "receivedDateTime"
-        ])
+        HashSet::from(["@odata.type", "@odata.etag", "id", "subject", "receivedDateTime"])
     );
     assert_eq!(client.round(&link, 10).await.0.len(), 0);
     let new = client.deliver("new");
@@ -66,20 +57,10 @@ async fn the_default_page_is_ten_and_what_changes_during_a_round_comes_in_the_ne
 async fn top_caps_the_result_and_a_filter_caps_at_five_thousand() {
     let client = desk(options()).await;
     client.simulator.fill(DESK, "inbox", 5_050, 30).unwrap();
-    assert_eq!(
-        client.round(&format!("{DELTA}?$top=2"), 10).await.0.len(),
-        2
-    );
+    assert_eq!(client.round(&format!("{DELTA}?$top=2"), 10).await.0.len(), 2);
     let since = format!("{DELTA}?$select=id&$filter=receivedDateTime%20ge%202020-01-01T00:00:00Z");
     assert_eq!(client.round(&since, 500).await.0.len(), 5_000);
-    assert_eq!(
-        client
-            .round(&format!("{DELTA}?$select=id"), 500)
-            .await
-            .0
-            .len(),
-        5_050
-    );
+    assert_eq!(client.round(&format!("{DELTA}?$select=id"), 500).await.0.len(), 5_050);
 }
 
 #[tokio::test]
@@ -95,11 +76,7 @@ async fn options_delta_does_not_know_are_refused() {
         "$select=nothing",
         "changeType=x",
     ] {
-        assert_eq!(
-            client.get(&format!("{DELTA}?{query}")).await.status,
-            400,
-            "{query}"
-        );
+        assert_eq!(client.get(&format!("{DELTA}?{query}")).await.status, 400, "{query}");
     }
     let expand = client.get(&format!("{DELTA}?$expand=attachments")).await;
     assert_eq!(expand.status, 500);
@@ -117,11 +94,7 @@ async fn options_delta_does_not_know_are_refused() {
     );
     client.deliver("x");
     assert_eq!(
-        client
-            .round(&format!("{DELTA}?$deltatoken=latest"), 10)
-            .await
-            .0
-            .len(),
+        client.round(&format!("{DELTA}?$deltatoken=latest"), 10).await.0.len(),
         1,
         "latest gives everything"
     );
@@ -134,37 +107,17 @@ async fn a_link_belongs_to_its_folder_and_query() {
     let (_, link) = client.round(&format!("{DELTA}?$select=subject"), 10).await;
     let token = link.split_once("deltatoken=").unwrap().1;
     let other = client
-        .get(&format!(
-            "/mailFolders/archive/messages/delta?$deltatoken={token}"
-        ))
+        .get(&format!("/mailFolders/archive/messages/delta?$deltatoken={token}"))
         .await;
-    assert_eq!(
-        (other.status, other.code().as_str()),
-        (400, "SyncStateInvalid")
-    );
-    assert_eq!(
-        client.get(&format!("{link}&$select=isRead")).await.status,
-        400
-    );
-    assert_eq!(
-        client.get(&format!("{link}&$select=subject")).await.status,
-        200
-    );
-    assert_eq!(
-        client
-            .get(&format!("{DELTA}?$deltatoken=invented"))
-            .await
-            .status,
-        400
-    );
+    assert_eq!((other.status, other.code().as_str()), (400, "SyncStateInvalid"));
+    assert_eq!(client.get(&format!("{link}&$select=isRead")).await.status, 400);
+    assert_eq!(client.get(&format!("{link}&$select=subject")).await.status, 200);
+    assert_eq!(client.get(&format!("{DELTA}?$deltatoken=invented")).await.status, 400);
 }
 
 #[tokio::test]
 async fn a_move_shows_as_removed_where_it_was() {
-    for (move_reason, word) in [
-        (MoveReason::Deleted, "deleted"),
-        (MoveReason::Changed, "changed"),
-    ] {
+    for (move_reason, word) in [(MoveReason::Deleted, "deleted"), (MoveReason::Changed, "changed")] {
         let client = desk(reading(Readings {
             move_reason,
             moved_in: MovedIn::Twice,
@@ -173,16 +126,11 @@ async fn a_move_shows_as_removed_where_it_was() {
         .await;
         let id = client.deliver("x");
         let (_, inbox) = client.round(DELTA, 10).await;
-        let (_, archive) = client
-            .round("/mailFolders/archive/messages/delta", 10)
-            .await;
+        let (_, archive) = client.round("/mailFolders/archive/messages/delta", 10).await;
         client.simulator.move_message(DESK, &id, "archive").unwrap();
         let (left, _) = client.round(&inbox, 10).await;
         assert_eq!(
-            (
-                left[0]["@removed"]["reason"].as_str(),
-                left[0]["id"].as_str()
-            ),
+            (left[0]["@removed"]["reason"].as_str(), left[0]["id"].as_str()),
             (Some(word), Some(id.as_str()))
         );
         assert_eq!(
@@ -242,18 +190,8 @@ async fn own_writes_echo_or_not() {
 async fn lost_state_is_told_in_the_ways_there_are() {
     for (reset_as, code_case, status, code) in [
         (ResetAs::Gone, CodeCase::Pascal, 410, "ResyncRequired"),
-        (
-            ResetAs::BadRequest,
-            CodeCase::Camel,
-            400,
-            "syncStateNotFound",
-        ),
-        (
-            ResetAs::NotFound,
-            CodeCase::Pascal,
-            404,
-            "SyncStateNotFound",
-        ),
+        (ResetAs::BadRequest, CodeCase::Camel, 400, "syncStateNotFound"),
+        (ResetAs::NotFound, CodeCase::Pascal, 404, "SyncStateNotFound"),
     ] {
         let client = desk(reading(Readings {
             reset_as,
@@ -263,10 +201,7 @@ async fn lost_state_is_told_in_the_ways_there_are() {
         .await;
         client.deliver("x");
         let (_, link) = client.round(DELTA, 10).await;
-        assert_eq!(
-            client.simulator.evict_delta_state(DESK, "inbox").unwrap(),
-            1
-        );
+        assert_eq!(client.simulator.evict_delta_state(DESK, "inbox").unwrap(), 1);
         let answer = client.get(&link).await;
         assert_eq!((answer.status, answer.code().as_str()), (status, code));
         if status == 410 {
@@ -288,10 +223,7 @@ async fn links_serve_both_id_formats_and_default_ids_change_with_a_move() {
     assert_ne!(default, id);
     assert_eq!(first.header("preference-applied"), "");
     assert_eq!(
-        client
-            .get(&format!("/messages/{}", encode(&default)))
-            .await
-            .json()["id"],
+        client.get(&format!("/messages/{}", encode(&default))).await.json()["id"],
         id.as_str()
     );
     let moved = client
@@ -305,31 +237,17 @@ async fn links_serve_both_id_formats_and_default_ids_change_with_a_move() {
     assert_eq!(moved.status, 201);
     assert_ne!(moved.json()["id"], default.as_str());
     let gone = client
-        .graph(
-            Method::GET,
-            &format!("/messages/{}", encode(&default)),
-            &[],
-            "",
-        )
+        .graph(Method::GET, &format!("/messages/{}", encode(&default)), &[], "")
         .await;
-    assert_eq!(
-        (gone.status, gone.code().as_str()),
-        (404, "ErrorItemNotFound")
-    );
-    let link = first.json()["@odata.deltaLink"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    assert_eq!((gone.status, gone.code().as_str()), (404, "ErrorItemNotFound"));
+    let link = first.json()["@odata.deltaLink"].as_str().unwrap().to_owned();
     assert_eq!(
         client.graph(Method::GET, &link, &[], "").await.items()[0]["id"],
         default.as_str()
     );
     let immutable = client.graph(Method::GET, &link, &[IMMUTABLE], "").await;
     assert_eq!(immutable.items()[0]["id"], id.as_str());
-    assert_eq!(
-        immutable.header("preference-applied"),
-        "IdType=\"ImmutableId\""
-    );
+    assert_eq!(immutable.header("preference-applied"), "IdType=\"ImmutableId\"");
 }
 
 #[tokio::test]
@@ -346,34 +264,21 @@ async fn a_damaged_item_fails_pages_and_reads_but_can_be_listed() {
         let mut seen = 0;
         let status = loop {
             let answer = client
-                .graph(
-                    Method::GET,
-                    &link,
-                    &[("prefer", "odata.maxpagesize=1"), IMMUTABLE],
-                    "",
-                )
+                .graph(Method::GET, &link, &[("prefer", "odata.maxpagesize=1"), IMMUTABLE], "")
                 .await;
             if answer.status != 200 || ids(&answer.items()) == [bad.clone()] {
                 break answer.status;
             }
             seen += 1;
             assert!(seen < 5);
-            link = answer.json()["@odata.nextLink"]
-                .as_str()
-                .unwrap()
-                .to_owned();
+            link = answer.json()["@odata.nextLink"].as_str().unwrap().to_owned();
         };
         assert_eq!(status, alone);
         let path = format!("/messages/{}", encode(&bad));
         assert_eq!(client.get(&path).await.code(), "ErrorCorruptData");
-        assert_eq!(
-            client.get(&format!("{path}/$value")).await.code(),
-            "ErrorCorruptData"
-        );
+        assert_eq!(client.get(&format!("{path}/$value")).await.code(), "ErrorCorruptData");
         assert_eq!(client.get("/mailFolders/inbox/messages").await.status, 500);
-        let listed = client
-            .get("/mailFolders/inbox/messages?$select=id&$top=1000")
-            .await;
+        let listed = client.get("/mailFolders/inbox/messages?$select=id&$top=1000").await;
         assert!(ids(&listed.items()).contains(&bad));
     }
 }
@@ -381,16 +286,10 @@ async fn a_damaged_item_fails_pages_and_reads_but_can_be_listed() {
 #[tokio::test]
 async fn a_deleted_folder_ends_its_links() {
     let client = desk(options()).await;
-    let id = client
-        .simulator
-        .create_folder(DESK, "Inbox/Orders", false)
-        .unwrap();
+    let id = client.simulator.create_folder(DESK, "Inbox/Orders", false).unwrap();
     let path = format!("/mailFolders/{}/messages/delta", encode(&id));
     let (_, link) = client.round(&path, 10).await;
-    client
-        .simulator
-        .delete_folder(DESK, "Inbox/Orders")
-        .unwrap();
+    client.simulator.delete_folder(DESK, "Inbox/Orders").unwrap();
     assert_eq!(client.get(&link).await.code(), "ErrorSyncFolderNotFound");
     assert_eq!(client.get(&path).await.code(), "ErrorItemNotFound");
 }

@@ -46,18 +46,8 @@ async fn every_refusal_has_its_status_error_and_number() {
             "invalid_request",
             90002,
         ),
-        (
-            &[("tenant", Some("common"))],
-            400,
-            "invalid_request",
-            9_001_023,
-        ),
-        (
-            &[("tenant", Some("consumers"))],
-            400,
-            "invalid_request",
-            9_001_023,
-        ),
+        (&[("tenant", Some("common"))], 400, "invalid_request", 9_001_023),
+        (&[("tenant", Some("consumers"))], 400, "invalid_request", 9_001_023),
         (
             &[("client_id", Some("b7b1f6d2-0000-4c8e-8f21-6d1e0c9a4b77"))],
             400,
@@ -65,18 +55,8 @@ async fn every_refusal_has_its_status_error_and_number() {
             700_016,
         ),
         (&[("client_id", None)], 400, "invalid_request", 900_144),
-        (
-            &[("client_secret", Some("wrong"))],
-            401,
-            "invalid_client",
-            7_000_215,
-        ),
-        (
-            &[("client_secret", Some(old))],
-            401,
-            "invalid_client",
-            7_000_222,
-        ),
+        (&[("client_secret", Some("wrong"))], 401, "invalid_client", 7_000_215),
+        (&[("client_secret", Some(old))], 401, "invalid_client", 7_000_222),
         (&[("client_secret", None)], 401, "invalid_client", 7_000_218),
         (&[("grant_type", None)], 400, "invalid_request", 900_144),
         (
@@ -86,12 +66,7 @@ async fn every_refusal_has_its_status_error_and_number() {
             70003,
         ),
         (&[("scope", None)], 400, "invalid_request", 900_144),
-        (
-            &[("scope", Some("Mail.Read"))],
-            400,
-            "invalid_scope",
-            1_002_012,
-        ),
+        (&[("scope", Some("Mail.Read"))], 400, "invalid_scope", 1_002_012),
         (
             &[("scope", Some("https://graph.microsoft.com/Mail.Read"))],
             400,
@@ -99,19 +74,13 @@ async fn every_refusal_has_its_status_error_and_number() {
             1_002_012,
         ),
         (
-            &[(
-                "scope",
-                Some("https://graph.microsoft.com/.default offline_access"),
-            )],
+            &[("scope", Some("https://graph.microsoft.com/.default offline_access"))],
             400,
             "invalid_scope",
             1_002_012,
         ),
         (
-            &[(
-                "scope",
-                Some("https://a.test/.default https://b.test/.default"),
-            )],
+            &[("scope", Some("https://a.test/.default https://b.test/.default"))],
             400,
             "invalid_scope",
             700_022,
@@ -140,16 +109,10 @@ async fn every_refusal_has_its_status_error_and_number() {
                 .starts_with(&format!("AADSTS{number}: "))
         );
         for field in ["timestamp", "trace_id", "correlation_id", "error_uri"] {
-            assert!(
-                json[field].as_str().is_some_and(|t| !t.is_empty()),
-                "{field}"
-            );
+            assert!(json[field].as_str().is_some_and(|t| !t.is_empty()), "{field}");
         }
         assert_eq!(answer.header("cache-control"), "no-store, no-cache");
-        assert_eq!(
-            answer.header("x-ms-request-id"),
-            json["trace_id"].as_str().unwrap()
-        );
+        assert_eq!(answer.header("x-ms-request-id"), json["trace_id"].as_str().unwrap());
     }
 }
 
@@ -158,12 +121,7 @@ async fn only_post_is_taken() {
     let client = desk(options()).await;
     let tenant = client.simulator.registration().tenant_id;
     let answer = client
-        .send(
-            Method::GET,
-            &format!("/{tenant}/oauth2/v2.0/token"),
-            &[],
-            "",
-        )
+        .send(Method::GET, &format!("/{tenant}/oauth2/v2.0/token"), &[], "")
         .await;
     assert_eq!(answer.json()["error_codes"], serde_json::json!([900_561]));
 }
@@ -198,11 +156,7 @@ async fn a_token_has_a_random_life_and_no_refresh_token_and_is_signed_by_the_pub
         .send(Method::GET, document["jwks_uri"].as_str().unwrap(), &[], "")
         .await
         .json();
-    let part = |name: &str| {
-        URL_SAFE_NO_PAD
-            .decode(keys["keys"][0][name].as_str().unwrap())
-            .unwrap()
-    };
+    let part = |name: &str| URL_SAFE_NO_PAD.decode(keys["keys"][0][name].as_str().unwrap()).unwrap();
     let (n, e) = (part("n"), part("e"));
     let (text, signature) = client.token.rsplit_once('.').unwrap();
     ring::signature::RsaPublicKeyComponents { n: &n, e: &e }
@@ -212,12 +166,8 @@ async fn a_token_has_a_random_life_and_no_refresh_token_and_is_signed_by_the_pub
             &URL_SAFE_NO_PAD.decode(signature).unwrap(),
         )
         .unwrap();
-    let claims: serde_json::Value = serde_json::from_slice(
-        &URL_SAFE_NO_PAD
-            .decode(text.split_once('.').unwrap().1)
-            .unwrap(),
-    )
-    .unwrap();
+    let claims: serde_json::Value =
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text.split_once('.').unwrap().1).unwrap()).unwrap();
     assert_eq!(claims["roles"], serde_json::json!(["Mail.ReadWrite"]));
     assert_eq!(
         (claims["tid"].as_str(), claims["appid"].as_str()),
@@ -230,14 +180,8 @@ async fn a_token_has_a_random_life_and_no_refresh_token_and_is_signed_by_the_pub
 async fn basic_authentication_is_form_encoded_first() {
     let client = desk(options()).await;
     let r = client.simulator.registration();
-    let pair = |secret: &str| {
-        format!(
-            "Basic {}",
-            STANDARD.encode(format!("{}:{secret}", r.client_id))
-        )
-    };
-    let encoded: String =
-        url::form_urlencoded::byte_serialize(r.client_secret.as_bytes()).collect();
+    let pair = |secret: &str| format!("Basic {}", STANDARD.encode(format!("{}:{secret}", r.client_id)));
+    let encoded: String = url::form_urlencoded::byte_serialize(r.client_secret.as_bytes()).collect();
     let body = form(&[("grant_type", "client_credentials"), ("scope", GRAPH)]);
     let path = format!("/{}/oauth2/v2.0/token", r.tenant_id);
     for (header, status) in [(pair(&encoded), 200), (pair(&r.client_secret), 401)] {
@@ -245,13 +189,7 @@ async fn basic_authentication_is_form_encoded_first() {
             ("content-type", "application/x-www-form-urlencoded"),
             ("authorization", header.as_str()),
         ];
-        assert_eq!(
-            client
-                .send(Method::POST, &path, &headers, &body)
-                .await
-                .status,
-            status
-        );
+        assert_eq!(client.send(Method::POST, &path, &headers, &body).await.status, status);
     }
 }
 
@@ -267,11 +205,7 @@ async fn throttled_it_answers_bare_words() {
     ));
     let answer = ask(&client, &[]).await;
     assert_eq!(
-        (
-            answer.status,
-            answer.header("retry-after"),
-            &answer.bytes[..]
-        ),
+        (answer.status, answer.header("retry-after"), &answer.bytes[..]),
         (429, "60", &b"Too Many Requests"[..])
     );
     assert_eq!(ask(&client, &[]).await.status, 200);
@@ -287,10 +221,7 @@ async fn graph_tells_what_is_wrong_with_a_token() {
             (401, "InvalidAuthenticationToken")
         );
         assert!(answer.header("www-authenticate").starts_with("Bearer"));
-        answer.json()["error"]["message"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        answer.json()["error"]["message"].as_str().unwrap().to_owned()
     };
     assert!(message(client.send(Method::GET, &path, &[], "").await).contains("empty"));
     assert!(
@@ -301,28 +232,18 @@ async fn graph_tells_what_is_wrong_with_a_token() {
         )
         .contains("not well formed")
     );
-    let other = ask(
-        &client,
-        &[("scope", Some("https://outlook.office365.com/.default"))],
-    )
-    .await
-    .json();
+    let other = ask(&client, &[("scope", Some("https://outlook.office365.com/.default"))])
+        .await
+        .json();
     let bearer = format!("Bearer {}", other["access_token"].as_str().unwrap());
     assert!(
-        message(
-            client
-                .send(Method::GET, &path, &[("authorization", &bearer)], "")
-                .await
-        )
-        .contains("Invalid audience")
+        message(client.send(Method::GET, &path, &[("authorization", &bearer)], "").await).contains("Invalid audience")
     );
     assert_eq!(client.simulator.revoke_tokens(), 2);
     assert!(message(client.get(&path).await).contains("revoked"));
     client.sign_in().await;
     assert_eq!(client.get(&path).await.status, 200);
-    client
-        .simulator
-        .advance(std::time::Duration::from_secs(5400));
+    client.simulator.advance(std::time::Duration::from_secs(5400));
     assert_eq!(
         message(client.get(&path).await),
         "Lifetime validation failed, the token is expired."
@@ -332,10 +253,7 @@ async fn graph_tells_what_is_wrong_with_a_token() {
 #[tokio::test]
 async fn without_a_role_a_token_is_given_and_graph_refuses() {
     let mut client = desk(options()).await;
-    client
-        .simulator
-        .set_roles(simulator::DEFAULT_CLIENT_ID, &[])
-        .unwrap();
+    client.simulator.set_roles(simulator::DEFAULT_CLIENT_ID, &[]).unwrap();
     assert_eq!(
         client.get("/mailFolders").await.status,
         200,
@@ -343,10 +261,7 @@ async fn without_a_role_a_token_is_given_and_graph_refuses() {
     );
     client.sign_in().await;
     let answer = client.get("/mailFolders").await;
-    assert_eq!(
-        (answer.status, answer.code().as_str()),
-        (403, "ErrorAccessDenied")
-    );
+    assert_eq!((answer.status, answer.code().as_str()), (403, "ErrorAccessDenied"));
     client
         .simulator
         .set_roles(simulator::DEFAULT_CLIENT_ID, &["Mail.Read"])
@@ -356,12 +271,7 @@ async fn without_a_role_a_token_is_given_and_graph_refuses() {
     assert_eq!(client.get(&format!("/messages/{id}")).await.status, 200);
     assert_eq!(
         client
-            .graph(
-                Method::PATCH,
-                &format!("/messages/{id}"),
-                &[],
-                "{\"isRead\":true}"
-            )
+            .graph(Method::PATCH, &format!("/messages/{id}"), &[], "{\"isRead\":true}")
             .await
             .status,
         403

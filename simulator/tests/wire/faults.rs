@@ -34,11 +34,7 @@ async fn retry_after_comes_in_all_forms() {
         };
         let answer = once(&client, RequestKind::Folders, fault, "/mailFolders").await;
         assert_eq!(
-            (
-                answer.status,
-                answer.header("retry-after"),
-                answer.bytes.len()
-            ),
+            (answer.status, answer.header("retry-after"), answer.bytes.len()),
             (503, text, 0)
         );
     }
@@ -53,9 +49,7 @@ async fn coming_back_before_retry_after_is_counted_in_both_forms() {
             wording: Wording::Json,
         };
         assert_eq!(
-            once(&client, RequestKind::Folders, fault, "/mailFolders")
-                .await
-                .status,
+            once(&client, RequestKind::Folders, fault, "/mailFolders").await.status,
             429
         );
         client.simulator.advance(std::time::Duration::from_secs(2));
@@ -84,33 +78,13 @@ async fn refusals_have_their_status_and_body() {
             "ErrorInternalServerError",
         ),
         (status(502, None), &item, 502, ""),
-        (
-            status(504, Some("UnknownError")),
-            &item,
-            504,
-            "UnknownError",
-        ),
-        (
-            Fault::TokenExpired,
-            &item,
-            401,
-            "InvalidAuthenticationToken",
-        ),
+        (status(504, Some("UnknownError")), &item, 504, "UnknownError"),
+        (Fault::TokenExpired, &item, 401, "InvalidAuthenticationToken"),
         (Fault::AccessDenied, &item, 403, "ErrorAccessDenied"),
         (Fault::EmptyNotFound, &value, 404, ""),
-        (
-            Fault::MimeConversion,
-            &value,
-            500,
-            "ErrorMimeContentConversionFailed",
-        ),
+        (Fault::MimeConversion, &value, 500, "ErrorMimeContentConversionFailed"),
         (Fault::CorruptData, &value, 500, "ErrorCorruptData"),
-        (
-            Fault::ErrorInside200,
-            &item,
-            200,
-            "ErrorInternalServerTransientError",
-        ),
+        (Fault::ErrorInside200, &item, 200, "ErrorInternalServerTransientError"),
     ] {
         let answer = once(&client, RequestKind::Any, fault, path).await;
         let got = if answer.bytes.is_empty() {
@@ -138,17 +112,11 @@ async fn a_fault_can_be_for_one_message_by_either_id() {
     );
     for _ in 0..3 {
         assert_eq!(
-            client
-                .get(&format!("/messages/{}/$value", encode(&a)))
-                .await
-                .status,
+            client.get(&format!("/messages/{}/$value", encode(&a))).await.status,
             500
         );
         assert_eq!(
-            client
-                .get(&format!("/messages/{}/$value", encode(&b)))
-                .await
-                .status,
+            client.get(&format!("/messages/{}/$value", encode(&b))).await.status,
             200
         );
     }
@@ -158,22 +126,10 @@ async fn a_fault_can_be_for_one_message_by_either_id() {
 async fn delta_state_is_lost_on_demand() {
     let client = desk(options()).await;
     client.deliver("x");
-    let gone = once(
-        &client,
-        RequestKind::Delta,
-        Fault::Gone { location: true },
-        DELTA,
-    )
-    .await;
+    let gone = once(&client, RequestKind::Delta, Fault::Gone { location: true }, DELTA).await;
     assert_eq!(gone.status, 410);
     assert_eq!(client.round(gone.header("location"), 10).await.0.len(), 1);
-    let bare = once(
-        &client,
-        RequestKind::Delta,
-        Fault::Gone { location: false },
-        DELTA,
-    )
-    .await;
+    let bare = once(&client, RequestKind::Delta, Fault::Gone { location: false }, DELTA).await;
     assert_eq!((bare.status, bare.header("location")), (410, ""));
     let lost = once(&client, RequestKind::Delta, Fault::SyncStateNotFound, DELTA).await;
     assert_eq!(
@@ -188,11 +144,7 @@ async fn bodies_are_cut_slowed_and_dirtied() {
     let id = client.simulator.deliver_sized(DESK, 100_000).unwrap();
     let path = format!("/messages/{}/$value", encode(&id));
     let whole = client.simulator.canonical_mime(DESK, &id).unwrap();
-    for (how, broken) in [
-        (Cut::ShortLength, true),
-        (Cut::Abort, true),
-        (Cut::Clean, false),
-    ] {
+    for (how, broken) in [(Cut::ShortLength, true), (Cut::Abort, true), (Cut::Clean, false)] {
         let answer = once(
             &client,
             RequestKind::Value,
@@ -226,8 +178,7 @@ async fn bodies_are_cut_slowed_and_dirtied() {
     client.deliver("x");
     let dirty = once(&client, RequestKind::Delta, Fault::ControlCharacters, DELTA).await;
     assert!(
-        dirty.bytes.iter().any(|b| *b < 0x20)
-            && serde_json::from_slice::<serde_json::Value>(&dirty.bytes).is_err()
+        dirty.bytes.iter().any(|b| *b < 0x20) && serde_json::from_slice::<serde_json::Value>(&dirty.bytes).is_err()
     );
     let reset = once(&client, RequestKind::Value, Fault::Reset, &path).await;
     assert!(reset.broken && reset.bytes.is_empty());
@@ -256,9 +207,7 @@ async fn pages_are_emptied_doubled_looped_and_led_astray() {
             clean.len(),
             "an empty page loses nothing"
         );
-        let doubled = once(&client, RequestKind::Delta, Fault::Duplicates, path)
-            .await
-            .items();
+        let doubled = once(&client, RequestKind::Delta, Fault::Duplicates, path).await.items();
         assert_eq!(doubled.len() % 2, 0);
         assert_eq!(doubled[0]["id"], doubled[doubled.len() / 2]["id"]);
         let astray = once(
@@ -287,9 +236,6 @@ async fn pages_are_emptied_doubled_looped_and_led_astray() {
         assert!(pages.iter().all(|p| *p == pages[0] && !p.is_empty()));
         assert_eq!(links[3] == links[4], !changing);
         client.simulator.clear_faults();
-        assert_eq!(
-            client.graph(Method::GET, &links[4], &[], "").await.status,
-            200
-        );
+        assert_eq!(client.graph(Method::GET, &links[4], &[], "").await.status, 200);
     }
 }

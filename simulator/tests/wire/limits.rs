@@ -30,18 +30,8 @@ async fn a_body_holds_its_slot_until_it_is_read_or_dropped() {
     }
     let fifth = open(&client, &path).await;
     assert_eq!(fifth.status(), 429);
-    let wait: f64 = fifth.headers()["retry-after"]
-        .to_str()
-        .unwrap()
-        .parse()
-        .unwrap();
-    assert!(
-        wait > 0.0
-            && fifth.headers()["retry-after"]
-                .to_str()
-                .unwrap()
-                .contains('.')
-    );
+    let wait: f64 = fifth.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!(wait > 0.0 && fifth.headers()["retry-after"].to_str().unwrap().contains('.'));
     let body: serde_json::Value =
         serde_json::from_slice(&fifth.into_body().collect().await.unwrap().to_bytes()).unwrap();
     assert_eq!(body["error"]["code"], "ApplicationThrottled");
@@ -67,18 +57,10 @@ async fn a_body_holds_its_slot_until_it_is_read_or_dropped() {
     drop((open_ones, read));
     let stats = client.simulator.stats().mailboxes[DESK].clone();
     assert_eq!(
-        (
-            stats.running,
-            stats.max_concurrent,
-            stats.throttled,
-            stats.early
-        ),
+        (stats.running, stats.max_concurrent, stats.throttled, stats.early),
         (0, 5, 1, 1)
     );
-    assert!(
-        !client.simulator.complaints().is_empty(),
-        "one came back too early"
-    );
+    assert!(!client.simulator.complaints().is_empty(), "one came back too early");
 }
 
 #[tokio::test]
@@ -107,19 +89,12 @@ async fn the_window_slides_and_refused_requests_count() {
         requests: 3,
         ..Limits::default()
     };
-    let client = desk(Options {
-        limits,
-        ..options()
-    })
-    .await;
+    let client = desk(Options { limits, ..options() }).await;
     for _ in 0..3 {
         assert_eq!(client.get("/mailFolders").await.status, 200);
     }
     let refused = client.get("/mailFolders").await;
-    assert_eq!(
-        (refused.status, refused.header("retry-after")),
-        (429, "600.000")
-    );
+    assert_eq!((refused.status, refused.header("retry-after")), (429, "600.000"));
     client.simulator.advance(Duration::from_secs(600));
     assert_eq!(client.get("/mailFolders").await.status, 200);
     assert_eq!(client.simulator.clock().now_ms(), START_MS + 600_000);

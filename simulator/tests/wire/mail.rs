@@ -10,9 +10,7 @@ use std::collections::HashSet;
 async fn folders_are_listed_in_pages_hidden_ones_on_request() {
     let client = desk(options()).await;
     let answer = client.get("/mailFolders?$top=4").await;
-    let next = client
-        .get(answer.json()["@odata.nextLink"].as_str().unwrap())
-        .await;
+    let next = client.get(answer.json()["@odata.nextLink"].as_str().unwrap()).await;
     assert_eq!((answer.items().len(), next.items().len()), (4, 4));
     let all = client
         .get("/mailFolders?includeHiddenFolders=true&$top=100")
@@ -23,37 +21,22 @@ async fn folders_are_listed_in_pages_hidden_ones_on_request() {
         all.iter()
             .any(|f| f["@odata.type"] == "#microsoft.graph.mailSearchFolder")
     );
-    let inbox = client
-        .get("/mailFolders/Inbox?$select=displayName")
-        .await
-        .json();
+    let inbox = client.get("/mailFolders/Inbox?$select=displayName").await.json();
     assert_eq!(
         (inbox["displayName"].as_str(), inbox.get("totalItemCount")),
         (Some("Inbox"), None)
     );
-    assert_eq!(
-        client.get("/mailFolders('inbox')").await.json()["id"],
-        inbox["id"]
-    );
+    assert_eq!(client.get("/mailFolders('inbox')").await.json()["id"], inbox["id"]);
     assert_eq!(
         client.get("/mailFolders/nowhere").await.code(),
         "ErrorInvalidIdMalformed"
     );
-    assert_eq!(
-        client
-            .get("/mailFolders?$select=wellKnownName")
-            .await
-            .status,
-        400
-    );
+    assert_eq!(client.get("/mailFolders?$select=wellKnownName").await.status, 400);
 }
 
 #[tokio::test]
 async fn nested_folders_are_children_and_in_the_list_only_by_reading() {
-    for (nested_folders, listed) in [
-        (NestedFolders::Absent, false),
-        (NestedFolders::Present, true),
-    ] {
+    for (nested_folders, listed) in [(NestedFolders::Absent, false), (NestedFolders::Present, true)] {
         let client = desk(Options {
             readings: Readings {
                 nested_folders,
@@ -62,26 +45,17 @@ async fn nested_folders_are_children_and_in_the_list_only_by_reading() {
             ..options()
         })
         .await;
-        let id = client
-            .simulator
-            .create_folder(DESK, "Inbox/Orders", false)
-            .unwrap();
+        let id = client.simulator.create_folder(DESK, "Inbox/Orders", false).unwrap();
         let children = client.get("/mailFolders/inbox/childFolders").await.items();
         assert_eq!(ids(&children), [id.clone()]);
-        assert_eq!(
-            client.get("/mailFolders/inbox").await.json()["childFolderCount"],
-            1
-        );
+        assert_eq!(client.get("/mailFolders/inbox").await.json()["childFolderCount"], 1);
         assert_eq!(
             ids(&client.get("/mailFolders?$top=100").await.items()).contains(&id),
             listed
         );
         let (folders, link) = client.round("/mailFolders/delta", 3).await;
         assert!(ids(&folders).contains(&id));
-        client
-            .simulator
-            .delete_folder(DESK, "Inbox/Orders")
-            .unwrap();
+        client.simulator.delete_folder(DESK, "Inbox/Orders").unwrap();
         let (changed, _) = client.round(&link, 3).await;
         assert_eq!(
             (changed.len(), changed[0]["@removed"]["reason"].as_str()),
@@ -106,10 +80,7 @@ async fn lists_page_by_skip_filter_and_count() {
         link = next;
     }
     assert_eq!(ids(&seen).into_iter().collect::<HashSet<_>>().len(), 23);
-    let times: Vec<&str> = seen
-        .iter()
-        .map(|m| m["receivedDateTime"].as_str().unwrap())
-        .collect();
+    let times: Vec<&str> = seen.iter().map(|m| m["receivedDateTime"].as_str().unwrap()).collect();
     assert!(times.is_sorted_by(|a, b| a >= b), "newest first");
     let since = client
         .get(&format!(
@@ -174,15 +145,9 @@ async fn a_message_shows_what_is_selected() {
         .graph(Method::GET, &path, &[("client-request-id", "0b3e")], "")
         .await;
     assert_eq!(named.header("client-request-id"), "0b3e");
+    assert_eq!(client.get("/messages/short").await.code(), "ErrorInvalidIdMalformed");
     assert_eq!(
-        client.get("/messages/short").await.code(),
-        "ErrorInvalidIdMalformed"
-    );
-    assert_eq!(
-        client
-            .get("/messages/AAMkAGQ4nowherenowherenowhere=")
-            .await
-            .code(),
+        client.get("/messages/AAMkAGQ4nowherenowherenowhere=").await.code(),
         "ErrorItemNotFound"
     );
 }
@@ -202,20 +167,12 @@ async fn mime_comes_whole_without_length_and_as_the_readings_say() {
         })
         .await;
         let id = client.simulator.deliver_sized(DESK, 200_000).unwrap();
-        let answer = client
-            .get(&format!("/messages/{}/$value", encode(&id)))
-            .await;
+        let answer = client.get(&format!("/messages/{}/$value", encode(&id))).await;
         assert_eq!(
-            (
-                answer.header("content-type"),
-                answer.headers.get("content-length")
-            ),
+            (answer.header("content-type"), answer.headers.get("content-length")),
             (word, None)
         );
-        assert_eq!(
-            answer.bytes,
-            client.simulator.canonical_mime(DESK, &id).unwrap()
-        );
+        assert_eq!(answer.bytes, client.simulator.canonical_mime(DESK, &id).unwrap());
         let below = format!("/mailFolders/inbox/messages/{}/$value", encode(&id));
         assert_eq!(client.get(&below).await.status, 405);
         client.simulator.set_readings(Readings {
@@ -244,36 +201,20 @@ async fn varied_mime_differs_on_every_call() {
 async fn attachments_are_of_three_kinds() {
     let client = desk(options()).await;
     let mail = |kind| simulator::mail::generate::message(1, kind, START_MS);
-    let deliver = |kind| {
-        client
-            .simulator
-            .deliver(DESK, Delivery::inbox(mail(kind)))
-            .unwrap()
-    };
+    let deliver = |kind| client.simulator.deliver(DESK, Delivery::inbox(mail(kind))).unwrap();
     let (files, inline, nested) = (deliver(2), deliver(3), deliver(6));
     client
         .simulator
         .add_reference(DESK, &nested, "plan.docx", "https://files.example/plan")
         .unwrap();
     let path = |id: &str| format!("/messages/{}", encode(id));
-    assert_eq!(
-        client.get(&path(&files)).await.json()["hasAttachments"],
-        true
-    );
-    assert_eq!(
-        client.get(&path(&inline)).await.json()["hasAttachments"],
-        false
-    );
+    assert_eq!(client.get(&path(&files)).await.json()["hasAttachments"], true);
+    assert_eq!(client.get(&path(&inline)).await.json()["hasAttachments"], false);
     let listed = client
-        .get(&format!(
-            "{}/attachments?$select=id,name,size",
-            path(&files)
-        ))
+        .get(&format!("{}/attachments?$select=id,name,size", path(&files)))
         .await
         .items();
-    assert!(
-        listed.iter().all(|a| a.get("contentBytes").is_none()) && listed[1]["name"] == "hours.csv"
-    );
+    assert!(listed.iter().all(|a| a.get("contentBytes").is_none()) && listed[1]["name"] == "hours.csv");
     let one = format!(
         "{}/attachments/{}",
         path(&files),
@@ -284,24 +225,10 @@ async fn attachments_are_of_three_kinds() {
         "#microsoft.graph.fileAttachment"
     );
     let value = client.get(&format!("{one}/$value")).await;
-    assert!(
-        value.bytes.starts_with(b"item,hours,amount") && value.header("content-type") == "text/csv"
-    );
-    let picture = client
-        .get(&format!("{}/attachments", path(&inline)))
-        .await
-        .items();
-    assert!(
-        picture[0]["isInline"] == true
-            && picture[0]["contentId"]
-                .as_str()
-                .unwrap()
-                .starts_with("plan-")
-    );
-    let both = client
-        .get(&format!("{}/attachments", path(&nested)))
-        .await
-        .items();
+    assert!(value.bytes.starts_with(b"item,hours,amount") && value.header("content-type") == "text/csv");
+    let picture = client.get(&format!("{}/attachments", path(&inline))).await.items();
+    assert!(picture[0]["isInline"] == true && picture[0]["contentId"].as_str().unwrap().starts_with("plan-"));
+    let both = client.get(&format!("{}/attachments", path(&nested))).await.items();
     assert_eq!(both[0]["@odata.type"], "#microsoft.graph.itemAttachment");
     assert!(both[0].get("contentBytes").is_none());
     let at = |n: usize| {
@@ -311,13 +238,7 @@ async fn attachments_are_of_three_kinds() {
             encode(both[n]["id"].as_str().unwrap())
         )
     };
-    assert!(
-        client
-            .get(&at(0))
-            .await
-            .bytes
-            .starts_with(b"From: \"Caretaker\"")
-    );
+    assert!(client.get(&at(0)).await.bytes.starts_with(b"From: \"Caretaker\""));
     assert_eq!(client.get(&at(1)).await.status, 405);
 }
 
@@ -325,23 +246,11 @@ async fn attachments_are_of_three_kinds() {
 async fn meeting_messages_and_drafts_are_told_apart() {
     let client = desk(options()).await;
     let invite = simulator::mail::generate::message(1, 14, START_MS);
-    let id = client
-        .simulator
-        .deliver(DESK, Delivery::inbox(invite))
-        .unwrap();
-    let json = client
-        .get(&format!("/messages/{}", encode(&id)))
-        .await
-        .json();
+    let id = client.simulator.deliver(DESK, Delivery::inbox(invite)).unwrap();
+    let json = client.get(&format!("/messages/{}", encode(&id))).await.json();
     assert_eq!(
-        (
-            json["@odata.type"].as_str(),
-            json["meetingMessageType"].as_str()
-        ),
-        (
-            Some("#microsoft.graph.eventMessageRequest"),
-            Some("meetingRequest")
-        )
+        (json["@odata.type"].as_str(), json["meetingMessageType"].as_str()),
+        (Some("#microsoft.graph.eventMessageRequest"), Some("meetingRequest"))
     );
     let draft = Delivery {
         draft: true,
@@ -350,14 +259,9 @@ async fn meeting_messages_and_drafts_are_told_apart() {
     let id = client.simulator.deliver(DESK, draft).unwrap();
     let path = format!("/messages/{}", encode(&id));
     assert_eq!(client.get(&path).await.json()["isDraft"], true);
-    let edited = client
-        .graph(Method::PATCH, &path, &[], r#"{"subject":"now"}"#)
-        .await;
+    let edited = client.graph(Method::PATCH, &path, &[], r#"{"subject":"now"}"#).await;
     assert_eq!(edited.json()["subject"], "now");
     client.simulator.send_draft(DESK, &id).unwrap();
     let sent = client.simulator.truth(None).pop().unwrap();
-    assert_eq!(
-        (sent.draft, sent.folder.as_deref()),
-        (false, Some("sentitems"))
-    );
+    assert_eq!((sent.draft, sent.folder.as_deref()), (false, Some("sentitems")));
 }

@@ -14,18 +14,14 @@ fn client(tls: Option<&Tls>) -> reqwest::Client {
     if let Some(tls) = tls {
         use rustls::pki_types::pem::PemObject as _;
         roots
-            .add(
-                rustls::pki_types::CertificateDer::from_pem_slice(tls.ca_pem().as_bytes()).unwrap(),
-            )
+            .add(rustls::pki_types::CertificateDer::from_pem_slice(tls.ca_pem().as_bytes()).unwrap())
             .unwrap();
     }
-    let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(
-        rustls::crypto::ring::default_provider(),
-    ))
-    .with_safe_default_protocol_versions()
-    .unwrap()
-    .with_root_certificates(roots)
-    .with_no_client_auth();
+    let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     reqwest::Client::builder()
         .use_preconfigured_tls(config)
@@ -34,28 +30,15 @@ fn client(tls: Option<&Tls>) -> reqwest::Client {
         .unwrap()
 }
 
-async fn value(
-    http: &reqwest::Client,
-    running: &Running,
-    token: &str,
-    id: &str,
-) -> Result<usize, String> {
-    let url = format!(
-        "{}/v1.0/users/{DESK}/messages/{}/$value",
-        running.origin(),
-        encode(id)
-    );
+async fn value(http: &reqwest::Client, running: &Running, token: &str, id: &str) -> Result<usize, String> {
+    let url = format!("{}/v1.0/users/{DESK}/messages/{}/$value", running.origin(), encode(id));
     let answer = http
         .get(url)
         .bearer_auth(token)
         .send()
         .await
         .map_err(|e| format!("send: {e}"))?;
-    answer
-        .bytes()
-        .await
-        .map(|b| b.len())
-        .map_err(|e| format!("body: {e}"))
+    answer.bytes().await.map(|b| b.len()).map_err(|e| format!("body: {e}"))
 }
 
 #[tokio::test]
@@ -66,35 +49,21 @@ async fn cut_bodies_and_resets_are_seen_on_the_wire() {
     let running = desk.simulator.serve(listener().await, None).unwrap();
     let http = client(None);
     assert_eq!(value(&http, &running, &desk.token, &id).await, Ok(whole));
-    for (how, clean) in [
-        (Cut::ShortLength, false),
-        (Cut::Abort, false),
-        (Cut::Clean, true),
-    ] {
+    for (how, clean) in [(Cut::ShortLength, false), (Cut::Abort, false), (Cut::Clean, true)] {
         desk.simulator.arm(FaultSpec::once(
             RequestKind::Value,
-            Fault::CutBody {
-                after: 100_000,
-                how,
-            },
+            Fault::CutBody { after: 100_000, how },
         ));
         let got = value(&http, &running, &desk.token, &id).await;
         if clean {
             assert_eq!(got, Ok(100_000));
         } else {
-            assert!(
-                got.as_ref().is_err_and(|e| e.starts_with("body")),
-                "{how:?}: {got:?}"
-            );
+            assert!(got.as_ref().is_err_and(|e| e.starts_with("body")), "{how:?}: {got:?}");
         }
     }
-    desk.simulator
-        .arm(FaultSpec::once(RequestKind::Value, Fault::Reset));
+    desk.simulator.arm(FaultSpec::once(RequestKind::Value, Fault::Reset));
     let got = value(&http, &running, &desk.token, &id).await;
-    assert!(
-        got.as_ref().is_err_and(|e| e.starts_with("send")),
-        "{got:?}"
-    );
+    assert!(got.as_ref().is_err_and(|e| e.starts_with("send")), "{got:?}");
     assert_eq!(value(&http, &running, &desk.token, &id).await, Ok(whole));
     running.stop().await.unwrap();
     assert_eq!(desk.simulator.stats().mailboxes[DESK].running, 0);
@@ -105,10 +74,7 @@ async fn tls_is_trusted_by_its_authority_only_and_links_say_https() {
     let desk = desk(options()).await;
     desk.simulator.fill(DESK, "inbox", 20, 2).unwrap();
     let tls = Tls::generate().unwrap();
-    let running = desk
-        .simulator
-        .serve(listener().await, Some(tls.clone()))
-        .unwrap();
+    let running = desk.simulator.serve(listener().await, Some(tls.clone())).unwrap();
     let url = format!(
         "{}/v1.0/users/{DESK}/mailFolders/inbox/messages/delta",
         running.origin()
@@ -132,18 +98,10 @@ async fn tls_is_trusted_by_its_authority_only_and_links_say_https() {
         .send()
         .await
         .unwrap();
-    assert_eq!(
-        (again.status().as_u16(), again.version()),
-        (200, http::Version::HTTP_2)
-    );
+    assert_eq!((again.status().as_u16(), again.version()), (200, http::Version::HTTP_2));
     // On HTTP/2 a reset ends the one stream; no head of an answer may be seen.
-    desk.simulator
-        .arm(FaultSpec::once(RequestKind::Delta, Fault::Reset));
-    let reset = client(Some(&tls))
-        .get(next)
-        .bearer_auth(&desk.token)
-        .send()
-        .await;
+    desk.simulator.arm(FaultSpec::once(RequestKind::Delta, Fault::Reset));
+    let reset = client(Some(&tls)).get(next).bearer_auth(&desk.token).send().await;
     assert!(reset.is_err(), "{reset:?}");
     running.stop().await.unwrap();
 }

@@ -31,11 +31,7 @@ async fn a_patch_changes_what_may_be_changed_and_nothing_if_one_may_not() {
         "[]",
         "{",
     ] {
-        assert_eq!(
-            client.graph(Method::PATCH, &path, &[], bad).await.status,
-            400,
-            "{bad}"
-        );
+        assert_eq!(client.graph(Method::PATCH, &path, &[], bad).await.status, 400, "{bad}");
     }
     assert_eq!(client.get(&path).await.json()["isRead"], true);
     let bearer = format!("Bearer {}", client.token);
@@ -63,17 +59,10 @@ async fn move_and_copy_answer_201_and_refuse_what_is_no_folder() {
             r#"{"destinationId":"archive"}"#,
         )
         .await;
-    assert_eq!(
-        (moved.status, moved.json()["id"].as_str()),
-        (201, Some(id.as_str()))
-    );
+    assert_eq!((moved.status, moved.json()["id"].as_str()), (201, Some(id.as_str())));
     assert_eq!(
         moved.json()["parentFolderId"],
-        client
-            .simulator
-            .folder_id(DESK, "archive")
-            .unwrap()
-            .as_str()
+        client.simulator.folder_id(DESK, "archive").unwrap().as_str()
     );
     let copied = client
         .graph(
@@ -106,11 +95,7 @@ async fn delete_goes_by_stages_as_the_reading_says() {
     for (delete_to, stages) in [
         (
             DeleteTo::DeletedItems,
-            vec![
-                Some("deleteditems"),
-                Some("recoverableitemsdeletions"),
-                None,
-            ],
+            vec![Some("deleteditems"), Some("recoverableitemsdeletions"), None],
         ),
         (
             DeleteTo::RecoverableItems,
@@ -178,10 +163,7 @@ async fn a_batch_answers_each_part_on_its_own() {
     assert_eq!(status, 200);
     assert_eq!(part(&json, "1")["body"]["subject"], "x");
     assert!(
-        part(&json, "2")["body"]
-            .as_str()
-            .unwrap()
-            .starts_with("RnJvbTog"),
+        part(&json, "2")["body"].as_str().unwrap().starts_with("RnJvbTog"),
         "MIME as base64"
     );
     assert_eq!(part(&json, "3")["status"], 400);
@@ -200,11 +182,7 @@ async fn a_batch_answers_each_part_on_its_own() {
         .collect();
     assert_eq!(batch(&client, json!(many)).await.0, 400);
     let bare = json!([{"id": "1", "method": "PATCH", "url": url(""), "body": {"isRead": true}}]);
-    assert_eq!(
-        batch(&client, bare).await.0,
-        400,
-        "a body needs a Content-Type"
-    );
+    assert_eq!(batch(&client, bare).await.0, 400, "a body needs a Content-Type");
     let nested = json!([{"id": "1", "method": "POST", "url": "/$batch", "headers": {"Content-Type": "application/json"}, "body": {}}]);
     assert_eq!(batch(&client, nested).await.0, 400);
 }
@@ -240,16 +218,8 @@ async fn ids_are_translated() {
     let default = client.simulator.truth(None)[0].default_id.clone();
     let body = json!({"inputIds": [default, "AAMkAGQ4nowherenowherenowhere="], "sourceIdType": "restId", "targetIdType": "restImmutableEntryId"});
     let answer = client
-        .graph(
-            Method::POST,
-            "/translateExchangeIds",
-            &[],
-            &body.to_string(),
-        )
+        .graph(Method::POST, "/translateExchangeIds", &[], &body.to_string())
         .await;
     assert_eq!(answer.items()[0]["targetId"], id.as_str());
-    assert_eq!(
-        answer.items()[1]["errorDetails"]["code"],
-        "ErrorItemNotFound"
-    );
+    assert_eq!(answer.items()[1]["errorDetails"]["code"], "ErrorItemNotFound");
 }
