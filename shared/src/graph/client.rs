@@ -411,6 +411,13 @@ impl GraphClient {
                         _ => return Err(fail(GraphErrorKind::Unauthorized)),
                     }
                 }
+                Verdict::Final if status == 403 && token_tries == 0 => {
+                    token_tries = 1;
+                    match self.tokens.newer(&version).await? {
+                        Some(newer) => (version, token) = newer,
+                        None => return Err(fail(GraphErrorKind::Forbidden)),
+                    }
+                }
                 Verdict::Final => return Err(fail(final_kind(status, &code))),
             }
         }
