@@ -8,7 +8,8 @@ use url::Url;
 use crate::message::{Envelope, ImmutableId, cut};
 
 use super::{
-    client::{Call, GraphClient, Kind, MimeStream},
+    client::{Call, GraphClient, MimeStream},
+    counts::Kind,
     error::{GraphError, GraphErrorKind},
 };
 

@@ -37,11 +37,13 @@
 //! actions follow behind. Nothing is spawned: dropping the future is the crash that tests rehearse.
 
 pub mod action;
+mod assemble;
 pub mod check;
 mod commit;
 pub mod debt;
 mod decide;
 mod drive;
+mod end;
 pub mod fetch;
 pub mod folder;
 mod lease;
@@ -52,6 +54,7 @@ pub mod reconcile;
 pub mod report;
 mod rules;
 pub mod run;
+mod take;
 mod work;
 
 pub use commit::CommitError;

@@ -188,7 +188,7 @@ async fn a_mail_that_visits_another_folder_between_rounds_is_not_lost() {
         let world = World::with(
             7,
             simulator::Options {
-                readings: readings.clone(),
+                readings,
                 ..simulator::Options::default()
             },
         );
@@ -234,7 +234,7 @@ async fn a_deleted_folder_is_said_and_another_one_goes_on() {
         .usual(|account| {
             account
                 .folders
-                .push(shared::account::FolderName::parse("Orders").expect("a folder"))
+                .push(shared::account::FolderName::parse("Orders").expect("a folder"));
         })
         .await;
     world.settle("desk", 2).await;
