@@ -78,12 +78,15 @@ impl Call {
 pub struct MimeStream {
     /// The length, if the server said it.
     pub length: Option<u64>,
+    /// The content type, if the server said it.
+    pub content_type: Option<String>,
     /// The bytes.
     pub bytes: BoxStream<'static, Result<Bytes, HttpError>>,
 }
 
 pub(super) struct Answer {
     pub(super) length: Option<u64>,
+    pub(super) content_type: Option<String>,
     pub(super) server_date: Option<jiff::Timestamp>,
     pub(super) body: Body,
     pub(super) slot: Slot,
@@ -216,6 +219,7 @@ impl GraphClient {
         });
         Ok(MimeStream {
             length: answer.length,
+            content_type: answer.content_type,
             bytes: bytes.boxed(),
         })
     }

@@ -78,6 +78,7 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 fn answer(headers: &HeaderMap, body: Body, slot: Slot) -> Answer {
     Answer {
         length: text(headers, "content-length").and_then(|length| length.parse().ok()),
+        content_type: text(headers, "content-type"),
         server_date: text(headers, "date")
             .and_then(|date| httpdate::parse_http_date(&date).ok())
             .and_then(|date| jiff::Timestamp::try_from(date).ok()),

@@ -179,19 +179,23 @@ impl<'e> Drive<'e> {
     }
 
     fn begin_reading(&mut self) {
+        // Idle folders are polled side by side; while mail waits, one page is read ahead.
         let waiting = self.work.queue.len() + self.work.suspects.len();
-        if self.reading > 0 || waiting >= READ_AHEAD {
-            return;
-        }
+        let most = if waiting == 0 { IN_FLIGHT } else { 1 };
+        while waiting < READ_AHEAD && self.reading < most && self.begin_page() {}
+    }
+
+    /// Starts reading the next page of some folder; `false` if none is left to read.
+    fn begin_page(&mut self) -> bool {
         let Some(at) = self
             .readers
             .iter()
             .position(|reader| reader.as_ref().is_some_and(|reader| !reader.done))
         else {
-            return;
+            return false;
         };
         let Some(mut reader) = self.readers[at].take() else {
-            return;
+            return false;
         };
         let scene = Arc::clone(&self.scene);
         self.reading += 1;
@@ -211,6 +215,7 @@ impl<'e> Drive<'e> {
             }
             .boxed(),
         );
+        true
     }
 
     fn begin_fetching(&mut self) {
@@ -417,6 +422,12 @@ impl<'e> Drive<'e> {
         }
         let scene = Arc::clone(&self.scene);
         let judge = judge(&scene);
+        if self.end.stop.as_ref().is_some_and(|stop| stop.silent) {
+            // Nothing may be written any more, so nothing is counted either.
+            self.end.undelivered = self.outbox.recorded.saturating_sub(self.outbox.sent);
+            self.end.tally = std::mem::take(&mut self.work.tally);
+            return;
+        }
         let (mut batch, _) = self.work.assemble(
             &judge,
             scene.row.start_epoch,

@@ -138,7 +138,10 @@ impl Drive<'_> {
                     self.stop(Stop::commit(&CommitError::OnRecord(key)));
                 }
             }
-            Err(error) => self.stop(Stop::commit(&error)),
+            Err(error) => {
+                self.work.forget(&group);
+                self.stop(Stop::commit(&error));
+            }
         }
     }
 

@@ -270,6 +270,13 @@ impl Work {
         found
     }
 
+    /// The commit did not go through, and nothing more may be written: its messages do not count.
+    pub(super) fn forget(&mut self, group: &Group) {
+        for decision in &group.decisions {
+            uncount(decision, &mut self.tally);
+        }
+    }
+
     /// At the end: what the marker still needs to say. Nothing, if every folder was read to its end.
     pub(super) fn clear_marker(&mut self) {
         if !self.marker.is_empty() {
