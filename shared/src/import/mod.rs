@@ -38,6 +38,7 @@
 
 pub mod action;
 mod assemble;
+mod begin;
 pub mod check;
 mod commit;
 pub mod debt;
@@ -57,6 +58,7 @@ pub mod run;
 mod take;
 mod work;
 
+pub use begin::BeginError;
 pub use commit::CommitError;
 pub use lease::LEASE_FOR;
 pub use run::{Importer, RunError, RunOptions};
