@@ -1,0 +1,25 @@
+# What people and CI type. Every target works in a fresh checkout; `make` alone tells what there is.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench
+
+CARGO ?= cargo
+
+help:
+	@echo "make demo    simulated Microsoft 365 tenant and a first import; Ctrl-C ends it and cleans up"
+	@echo "             (ARGS='--mail DIR' imports mail of yours; needs Rust, a C compiler and make)"
+	@echo "make test    everything: builds once, fetches what tests need, runs every test"
+	@echo "make check   format, lints, licences and the walls between the crates"
+	@echo "make bench   how fast an import is, with the real binary; prints a table"
+
+# The development profile: the same build that `make test` uses, so that nothing is compiled twice.
+demo:
+	$(CARGO) run --locked --package local --bin postroom -- demo $(ARGS)
+
+test:
+	@scripts/test
+
+check:
+	@scripts/check
+
+bench:
+	@scripts/bench
