@@ -15,7 +15,7 @@ use crate::{
 use super::{
     client::{Answer, Call, GraphClient},
     error::{Envelope, EnvelopeError, GraphError, GraphErrorKind, Verdict, final_kind, retry_after, sentence, verdict},
-    governor::Slot,
+    governor::{REQUESTS_PER_WINDOW, Slot, Wait},
 };
 
 /// How often a request is sent in all while Microsoft asks to wait.
@@ -157,7 +157,7 @@ impl GraphClient {
         let waited = crate::time::between(before, self.clock.now());
         let waited = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
         self.counts.waited.fetch_add(waited, Ordering::Relaxed);
-        let slot = entered.map_err(|until| throttled(call, until))?;
+        let slot = entered.map_err(|wait| throttled(call, wait))?;
         self.counts.requests[call.kind as usize].fetch_add(1, Ordering::Relaxed);
         Ok(slot)
     }
@@ -182,7 +182,7 @@ impl GraphClient {
         let until = self.governor.hold(self.wait(wish, tries.waits));
         warn!(kind = ?call.kind, status = no.status, %until, request_id = no.request_id, "Microsoft asks to wait");
         if tries.waits >= TRIES {
-            Err(throttled(call, until))
+            Err(throttled(call, Wait { until, asked: true }))
         } else {
             Ok(())
         }
@@ -239,13 +239,16 @@ fn request(call: &Call, token: &crate::secret::Secret, id: &str) -> Result<http:
         .map_err(|error| GraphError::new(GraphErrorKind::Refused, format!("the request cannot be made: {error}")))
 }
 
-fn throttled(call: &Call, until: jiff::Timestamp) -> GraphError {
+fn throttled(call: &Call, wait: Wait) -> GraphError {
+    let Wait { until, asked } = wait;
+    let why = if asked {
+        "Microsoft asks to wait".to_owned()
+    } else {
+        format!("the {REQUESTS_PER_WINDOW} requests to this mailbox that ten minutes allow are used up; waiting")
+    };
     GraphError::new(
         GraphErrorKind::Throttled { until },
-        format!(
-            "{}: Microsoft asks to wait until {until:.0}; it goes on by itself",
-            call.kind.words()
-        ),
+        format!("{}: {why} until {until:.0}; it goes on by itself", call.kind.words()),
     )
 }
 

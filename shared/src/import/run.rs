@@ -200,7 +200,9 @@ impl Importer {
         if let Some(until) = row.paused_until {
             let wait = between(started_at, until);
             if wait > options.patience {
-                let what = format!("Microsoft asked to wait until {until:.0}; it goes on by itself");
+                let what = format!(
+                    "the last run had to wait until {until:.0}, for Microsoft's limits; it goes on by itself then"
+                );
                 end.stop = Some(Stop::plain(Next::Retry { after: Some(wait) }, what, false));
                 return Ok(self.end(end, &row, &governor, &counts).await);
             }
