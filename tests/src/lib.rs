@@ -1,3 +1,4 @@
 //! One crate that sees all: suites that every adapter of a port must pass, and what tests share.
 
+pub mod cli;
 pub mod conformance;
