@@ -4,5 +4,6 @@
     reason = "this crate is tests: a broken expectation is a failed test"
 )]
 
+pub mod cli;
 pub mod conformance;
 pub mod world;

@@ -29,13 +29,13 @@ pub(super) async fn run(desk: &Desk, typed: &ListArguments) -> Result<Answer, Fa
     all.truncate(typed.limit);
     let mut table = Table::new(
         &[
-            "started", "account", "by", "outcome", "imported", "owed", "requests", "problem",
+            "started", "account", "by", "outcome", "new", "owed", "requests", "problem",
         ],
         7,
     );
     for report in &all {
         table.row(vec![
-            desk.output.time(report.started_at),
+            desk.output.short_time(report.started_at, desk.now()),
             report.account.clone(),
             report.trigger.clone(),
             outcome(report.outcome).into(),

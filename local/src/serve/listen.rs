@@ -50,21 +50,25 @@ pub(super) fn public_url(typed: &str) -> Result<Url, Failure> {
     Ok(url)
 }
 
-/// Completes with Ctrl-C or, where there is such a thing, SIGTERM.
-pub(crate) async fn stopped() {
+/// Completes with Ctrl-C or, where there is such a thing, SIGTERM. Listens from the call on, not from the first look.
+pub(crate) fn stopped() -> impl Future<Output = ()> + Send {
     #[cfg(unix)]
-    {
+    let signals = {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    };
+    async move {
+        #[cfg(unix)]
+        if let (Ok(mut interrupt), Ok(mut terminate)) = signals {
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
+                _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
             return;
         }
+        // If the signal cannot be listened to, the default (the process ends) does the same.
+        let _ = tokio::signal::ctrl_c().await;
     }
-    // If the signal cannot be listened to, the default (the process ends) does the same.
-    let _ = tokio::signal::ctrl_c().await;
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub(crate) use listen::stopped;
 pub(crate) async fn run(desk: &Desk, typed: &ServeArguments) -> Result<Answer, Failure> {
     let address = listen::loopback(&typed.listen)?;
     let public = listen::public_url(&typed.public_url)?;
+    // Before anybody is told that we serve: who is told may tell us to stop.
+    let stop = stopped();
     let _lock = desk.opened.data_dir.serve_lock()?;
     let listener = TcpListener::bind(address).await.map_err(|error| {
         Failure::refused(format!(
@@ -44,7 +46,7 @@ pub(crate) async fn run(desk: &Desk, typed: &ServeArguments) -> Result<Answer, F
         ));
     }
     info!(address = %here, data_dir = %desk.opened.data_dir.root().display(), "serving");
-    until(desk, listener, public.host_str().unwrap_or_default(), stopped()).await;
+    until(desk, listener, public.host_str().unwrap_or_default(), stop).await;
     info!("stopped; everything is saved");
     Ok(Answer::new(json!(null), "").quiet())
 }
