@@ -2,3 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod adapters;
+pub mod cli;
+#[cfg(feature = "demo")]
+mod demo;
+mod serve;

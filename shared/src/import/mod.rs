@@ -37,6 +37,7 @@
 //! actions follow behind. Nothing is spawned: dropping the future is the crash that tests rehearse.
 
 pub mod action;
+mod begin;
 pub mod check;
 mod commit;
 pub mod debt;
@@ -54,6 +55,7 @@ mod rules;
 pub mod run;
 mod work;
 
+pub use begin::BeginError;
 pub use commit::CommitError;
 pub use lease::LEASE_FOR;
 pub use run::{Importer, RunError, RunOptions};

@@ -58,6 +58,27 @@ pub struct Messages {
     store: Arc<dyn Store>,
 }
 
+/// Up to the query's limit, over as many pages as the store makes of them.
+async fn collect<T>(
+    store: &dyn Store,
+    mut query: Query,
+    read: impl Fn(&Item) -> Result<T, RecordError>,
+) -> Result<Vec<T>, RecordError> {
+    let wanted = query.limit;
+    let mut found = Vec::new();
+    loop {
+        let page = store.query(&query).await?;
+        for item in &page.items {
+            found.push(read(item)?);
+        }
+        query.limit = wanted.saturating_sub(found.len());
+        query.after = page.next;
+        if query.after.is_none() || query.limit == 0 {
+            return Ok(found);
+        }
+    }
+}
+
 fn listed_partition(mailbox: &MailboxKey) -> String {
     format!("received#{mailbox}")
 }
@@ -138,6 +159,43 @@ impl Messages {
             }
         }
         Ok(found)
+    }
+
+    /// Lines of the list before the line `before` (exclusive; nothing: from the newest on), newest first, each with its
+    /// sort key. Lists of several mailboxes can be merged by that key.
+    pub async fn newest(
+        &self,
+        mailbox: &MailboxKey,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Listed)>, RecordError> {
+        let query = Query {
+            descending: true,
+            limit,
+            until: before.map(str::to_owned),
+            ..Query::all(listed_partition(mailbox))
+        };
+        collect(&*self.store, query, |item| {
+            Ok((item.key.sort.clone(), required(item, RECORD)?))
+        })
+        .await
+    }
+
+    /// Messages whose key begins with `prefix`, at most `limit`.
+    pub async fn beginning_with(
+        &self,
+        mailbox: &MailboxKey,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<Message>, RecordError> {
+        let query = Query {
+            from: Some(prefix.to_owned()),
+            // Keys are ASCII: the next character after all of them ends the range.
+            until: Some(format!("{prefix}\u{7f}")),
+            limit,
+            ..Query::all(format!("messages#{mailbox}"))
+        };
+        collect(&*self.store, query, Self::read).await
     }
 
     /// A page of the list, newest first.

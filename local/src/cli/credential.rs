@@ -1,0 +1,296 @@
+//! `postroom credential`: list, show, authorize, apply, remove.
+
+use serde_json::{Value, json};
+use shared::{
+    error::exit,
+    oauth::TokenErrorKind,
+    ports::{TokenInfo, TokenNeed},
+    records::credentials::CredentialRow,
+};
+
+use super::{
+    Desk,
+    arguments::CredentialCommand,
+    confirm::confirm,
+    credential_edit,
+    failure::{Failure, needs_sign_in},
+    output::{Answer, count},
+    table::Table,
+};
+
+pub(super) async fn run(desk: &Desk, command: CredentialCommand) -> Result<Answer, Failure> {
+    match command {
+        CredentialCommand::Add {
+            id,
+            description,
+            grant,
+            fields,
+            secret,
+        } => credential_edit::add(desk, id, description, grant, fields, &secret).await,
+        CredentialCommand::Edit {
+            id,
+            description,
+            grant,
+            fields,
+            secret,
+        } => credential_edit::edit(desk, &id, description, grant, fields, &secret).await,
+        CredentialCommand::List => list(desk).await,
+        CredentialCommand::Show { id } => show(desk, &id).await,
+        CredentialCommand::Authorize { id } => authorize(desk, &id).await,
+        CredentialCommand::Apply { id, accounts } => apply(desk, &id, &accounts).await,
+        CredentialCommand::Remove { id, yes } => remove(desk, &id, yes).await,
+    }
+}
+
+/// A credential for scripts; no secret, not even its name in the vault.
+pub(super) fn credential_json(row: &CredentialRow, accounts: &[String]) -> Value {
+    let credential = &row.credential;
+    json!({
+        "id": credential.id,
+        "description": credential.description,
+        "grant_type": credential.grant_type,
+        "authorization_url": credential.authorization_url,
+        "token_url": credential.token_url,
+        "client_id": credential.client_id,
+        "scope": credential.scope,
+        "graph_url": credential.graph_url,
+        "created_at": credential.created_at,
+        "token": row.token.as_ref().map(|token| json!({
+            "expires_at": token.expires_at,
+            "obtained_at": token.obtained_at,
+            "roles": token.roles,
+            "scopes": token.scopes,
+            "tenant": token.tenant,
+        })),
+        "problem": row.problem,
+        "accounts": accounts,
+    })
+}
+
+/// The accounts a credential is applied on.
+pub(super) async fn users_of(desk: &Desk, id: &str) -> Result<Vec<String>, Failure> {
+    let accounts = desk.accounts.all().await?;
+    Ok(accounts
+        .iter()
+        .filter(|row| row.account.credential.as_str() == id)
+        .map(|row| row.account.id.to_string())
+        .collect())
+}
+
+async fn list(desk: &Desk) -> Result<Answer, Failure> {
+    let mut all = Vec::new();
+    let mut table = Table::new(&["id", "grant type", "token", "accounts", "description"], 4);
+    for row in desk.credentials.all().await? {
+        let users = users_of(desk, row.credential.id.as_str()).await?;
+        table.row(vec![
+            row.credential.id.to_string(),
+            row.credential.grant_type.to_string(),
+            token_state(desk, &row),
+            users.len().to_string(),
+            row.credential.description.clone(),
+        ]);
+        all.push(credential_json(&row, &users));
+    }
+    let text = if table.is_empty() {
+        "No credentials yet. `postroom credential add --help` shows how to make one.".to_owned()
+    } else {
+        table.text()
+    };
+    Ok(Answer::new(Value::Array(all), text))
+}
+
+fn token_state(desk: &Desk, row: &CredentialRow) -> String {
+    match (&row.problem, &row.token) {
+        (Some(_), _) => "refused".into(),
+        (None, None) => "none yet".into(),
+        (None, Some(token)) if token.expires_at <= desk.now() => "expired, renewed when needed".into(),
+        (None, Some(token)) => format!("until {}", desk.output.time(token.expires_at)),
+    }
+}
+
+async fn show(desk: &Desk, id: &str) -> Result<Answer, Failure> {
+    let row = desk.credential(id).await?;
+    let users = users_of(desk, id).await?;
+    let secret = desk.opened.ports.vault.version(&row.credential.client_secret).await?;
+    let mut value = credential_json(&row, &users);
+    if let Value::Object(fields) = &mut value {
+        let shown = json!({"set": secret.is_some(), "version": secret});
+        fields.insert("client_secret".into(), shown);
+    }
+    let credential = &row.credential;
+    let none = || "-".to_owned();
+    let mut lines = vec![
+        ("Credential", credential.id.to_string()),
+        ("Description", credential.description.clone()),
+        ("Grant type", credential.grant_type.to_string()),
+    ];
+    if let Some(url) = &credential.authorization_url {
+        lines.push(("Authorization URL", url.to_string()));
+    }
+    lines.extend([
+        ("Access token URL", credential.token_url.to_string()),
+        ("Client id", credential.client_id.clone()),
+        (
+            "Client secret",
+            secret.map_or_else(
+                || format!("missing; set one with `postroom credential edit {id} --client-secret-stdin`"),
+                |version| format!("set, version {}", version.0),
+            ),
+        ),
+        ("Scope", credential.scope.clone()),
+        ("Graph URL", credential.graph_url.to_string()),
+        ("Made", desk.output.exact_time(credential.created_at)),
+        ("Access token", token_state(desk, &row)),
+    ]);
+    if let Some(token) = &row.token {
+        lines.push(("  permissions", permissions(&token.roles, &token.scopes)));
+        lines.push(("  tenant", token.tenant.clone().unwrap_or_else(none)));
+    }
+    if let Some(problem) = &row.problem {
+        lines.push(("Problem", problem.clone()));
+    }
+    lines.push((
+        "Accounts",
+        if users.is_empty() {
+            "none yet".into()
+        } else {
+            users.join(", ")
+        },
+    ));
+    Ok(Answer::new(value, fields_text(&lines)))
+}
+
+/// Names and values under each other.
+pub(super) fn fields_text(lines: &[(&str, String)]) -> String {
+    let wide = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    lines
+        .iter()
+        .map(|(name, value)| format!("{name:wide$}  {}\n", super::output::clean(value)))
+        .collect()
+}
+
+fn permissions(roles: &[String], scopes: &[String]) -> String {
+    let all: Vec<&str> = roles.iter().chain(scopes).map(String::as_str).collect();
+    if all.is_empty() { "none".into() } else { all.join(", ") }
+}
+
+async fn authorize(desk: &Desk, id: &str) -> Result<Answer, Failure> {
+    let asked = desk.tokens.access_token(id, TokenNeed::New).await;
+    let outcome = match &asked {
+        Ok(_) => "an access token came back",
+        Err(_) => "no access token came back",
+    };
+    desk.credential(id).await?;
+    desk.note(&format!("authorized credential `{id}`: {outcome}")).await?;
+    match asked {
+        Ok(token) => Ok(told(desk, id, &token)),
+        // "Sign in" of a grant that this version cannot do is not Microsoft's word: it says so itself.
+        Err(error) if error.kind == TokenErrorKind::SignIn && error.codes.is_empty() => {
+            Err(Failure::new("sign_in", error.what, exit::ADMIN))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn told(desk: &Desk, id: &str, token: &TokenInfo) -> Answer {
+    let mut warnings = Vec::new();
+    if token.roles.is_empty() && token.scopes.is_empty() {
+        warnings.push(
+            "the token carries no permission: in the Azure portal, app registration, API permissions, add Microsoft Graph, \
+             Application permissions, Mail.ReadWrite, and press Grant admin consent. (Permissions given by Exchange RBAC for \
+             Applications do not show in the token: `postroom account check` tells.)"
+                .to_owned(),
+        );
+    } else if !token.roles.is_empty() && !token.roles.iter().any(|role| role.starts_with("Mail.Read")) {
+        warnings.push(format!(
+            "none of the permissions ({}) reads mail: grant Mail.ReadWrite, or Mail.Read if nothing is done after import",
+            token.roles.join(", ")
+        ));
+    }
+    let value = json!({
+        "credential": id,
+        "roles": token.roles,
+        "scopes": token.scopes,
+        "tenant": token.tenant,
+        "expires_at": token.expires_at,
+        "warnings": warnings,
+    });
+    let mut text = format!(
+        "{} Microsoft gave an access token for credential `{id}`.\n",
+        desk.output.good("OK")
+    );
+    text.push_str(&fields_text(&[
+        ("  Permissions", permissions(&token.roles, &token.scopes)),
+        (
+            "  Tenant",
+            token.tenant.clone().unwrap_or_else(|| "the token does not say".into()),
+        ),
+        (
+            "  Good until",
+            format!("{}; renewed by itself", desk.output.exact_time(token.expires_at)),
+        ),
+    ]));
+    for warning in &warnings {
+        desk.output.complain("warning", warning);
+    }
+    Answer::new(value, text)
+}
+
+async fn apply(desk: &Desk, id: &str, accounts: &[String]) -> Result<Answer, Failure> {
+    let credential = desk.credential(id).await?.credential;
+    // All are looked at before the first is changed.
+    let mut rows = Vec::new();
+    for account in accounts {
+        let row = desk.accounts.get(account).await?;
+        needs_sign_in(&row.account, &credential)?;
+        let mut changed = row.account.clone();
+        changed.credential = credential.id.clone();
+        same_cloud(&row, &changed, &credential)?;
+        rows.push((row, changed));
+    }
+    for (row, changed) in &rows {
+        desk.accounts.edit(changed, row).await?;
+        desk.note(&format!("applied credential `{id}` on account `{}`", changed.id))
+            .await?;
+    }
+    let text = format!("Credential `{id}` is applied on {}.", accounts.join(", "));
+    Ok(Answer::new(json!({"credential": id, "accounts": accounts}), text))
+}
+
+/// Records belong to their mailbox, and a mailbox to its cloud.
+pub(super) fn same_cloud(
+    row: &shared::records::accounts::AccountRow,
+    changed: &shared::account::Account,
+    credential: &shared::credential::Credential,
+) -> Result<(), Failure> {
+    let signed_in = changed.mailbox == shared::account::Mailbox::Me;
+    if !signed_in && changed.mailbox_key(&credential.graph_url) != row.mailbox {
+        return Err(Failure::refused(format!(
+            "credential `{}` is for {}, but the mailbox of account `{}` was imported from another cloud; add another account for it",
+            credential.id,
+            credential.graph_url.host_str().unwrap_or_default(),
+            changed.id
+        )));
+    }
+    Ok(())
+}
+
+async fn remove(desk: &Desk, id: &str, yes: bool) -> Result<Answer, Failure> {
+    let row = desk.credential(id).await?;
+    let users = users_of(desk, id).await?;
+    if !users.is_empty() {
+        return Err(Failure::refused(format!(
+            "credential `{id}` is applied on {} ({}); apply another credential there first, or remove the account",
+            count(users.len() as u64, "account"),
+            users.join(", ")
+        )));
+    }
+    confirm(&format!("Remove credential `{id}` and its client secret?"), yes)?;
+    // The record first: a secret without a record harms nobody, a record without its secret would be half a credential.
+    desk.credentials.remove(id, row.revision).await?;
+    desk.opened.ports.vault.remove(&row.credential.client_secret).await?;
+    desk.opened.ports.vault.remove(&row.credential.access_token).await?;
+    desk.note(&format!("removed credential `{id}`")).await?;
+    let text = format!("Credential `{id}` and its secrets are removed. The app registration in Entra ID is as it was.");
+    Ok(Answer::new(json!({"removed": id}), text))
+}

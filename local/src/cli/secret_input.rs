@@ -1,0 +1,143 @@
+//! Secrets come from standard input, a file or a prompt; never from an argument, which every process could see.
+
+use std::{
+    fs,
+    io::{self, IsTerminal as _, Read as _},
+    path::Path,
+    sync::Arc,
+};
+
+use shared::{field::FieldError, secret::Secret};
+use zeroize::Zeroizing;
+
+use super::{arguments::SecretArguments, failure::Failure, output::Output};
+use crate::adapters::Passphrase;
+
+/// Longer than any client secret.
+const MOST: u64 = 16 * 1024;
+const FIELD: &str = "client secret";
+
+/// The client secret, if there is one to be had without asking.
+pub(super) fn given(arguments: &SecretArguments) -> Result<Option<Secret>, Failure> {
+    if arguments.client_secret_stdin {
+        return from(io::stdin().lock(), "standard input").map(Some);
+    }
+    match &arguments.client_secret_file {
+        Some(path) => open(path, "--client-secret-file")
+            .and_then(|file| from(file, &path.display().to_string()))
+            .map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The client secret, asked for if need be.
+pub(super) fn required(arguments: &SecretArguments) -> Result<Secret, Failure> {
+    if let Some(secret) = given(arguments)? {
+        return Ok(secret);
+    }
+    if !io::stdin().is_terminal() {
+        return Err(FieldError::new(
+            FIELD,
+            "it is missing; give it on standard input with --client-secret-stdin, or in a file with --client-secret-file",
+        )
+        .into());
+    }
+    let typed = rpassword::prompt_password("Client secret (it does not show): ")
+        .map(Zeroizing::new)
+        .map_err(|error| Failure::usage(format!("the client secret could not be read: {error}")))?;
+    from(typed.as_bytes(), "the prompt")
+}
+
+/// The secret's remark for the admin, if it looks like another thing.
+pub(super) fn remark(secret: &Secret, output: &Output) -> Option<String> {
+    let text = secret.expose();
+    let dashes: Vec<usize> = text.match_indices('-').map(|(at, _)| at).collect();
+    let looks_like_id =
+        text.len() == 36 && dashes == [8, 13, 18, 23] && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    looks_like_id.then(|| {
+        let what =
+            "the client secret looks like the Secret ID; Microsoft wants the Value, which the portal shows only once";
+        output.complain("warning", what);
+        what.to_owned()
+    })
+}
+
+fn open(path: &Path, option: &str) -> Result<fs::File, Failure> {
+    fs::File::open(path).map_err(|error| Failure::usage(format!("{option} {}: {error}", path.display())))
+}
+
+fn from(reader: impl io::Read, place: &str) -> Result<Secret, Failure> {
+    let line = first_line(reader).map_err(|reason| FieldError::new(FIELD, format!("{place}: {reason}")))?;
+    if line.is_empty() {
+        return Err(FieldError::new(FIELD, format!("{place} holds none")).into());
+    }
+    if line.expose().contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(FieldError::new(
+            FIELD,
+            format!("{place} holds a blank or control character; copy the Value of the secret, nothing else"),
+        )
+        .into());
+    }
+    Ok(line)
+}
+
+/// The first line, without the blanks that copying adds at its ends.
+fn first_line(reader: impl io::Read) -> Result<Secret, String> {
+    let mut text = Zeroizing::new(String::new());
+    reader
+        .take(MOST)
+        .read_to_string(&mut text)
+        .map_err(|error| error.to_string())?;
+    Ok(Secret::new(text.lines().next().unwrap_or_default().trim()))
+}
+
+/// The vault's passphrase: from the file of the settings, or asked for.
+pub(super) fn passphrase(file: Option<String>) -> Passphrase {
+    Arc::new(move || {
+        if let Some(path) = &file {
+            let opened = fs::File::open(path).map_err(|error| error.to_string());
+            return opened
+                .and_then(first_line)
+                .map_err(|reason| format!("POSTROOM_PASSPHRASE_FILE names {path}: {reason}"));
+        }
+        if !io::stdin().is_terminal() {
+            return Err("set POSTROOM_PASSPHRASE_FILE to a file that holds it".into());
+        }
+        prompt("Passphrase of the vault: ")
+    })
+}
+
+/// A new passphrase, asked for twice.
+pub(super) fn new_passphrase(file: Option<String>) -> Passphrase {
+    if file.is_some() || !io::stdin().is_terminal() {
+        return passphrase(file);
+    }
+    Arc::new(|| {
+        let first = prompt("New passphrase of the vault: ")?;
+        let second = prompt("Once more: ")?;
+        if first == second {
+            Ok(first)
+        } else {
+            Err("the two are not the same".into())
+        }
+    })
+}
+
+fn prompt(text: &str) -> Result<Secret, String> {
+    rpassword::prompt_password(text)
+        .map(Secret::new)
+        .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_clean_line_or_nothing() {
+        assert_eq!(from(&b" abc~1 \r\nmore"[..], "x").unwrap().expose(), "abc~1");
+        for bad in [&b""[..], b"\nabc", b"a b", b"a\x07b", b"\xff"] {
+            assert!(from(bad, "x").is_err(), "{bad:?}");
+        }
+    }
+}

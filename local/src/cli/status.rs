@@ -1,0 +1,106 @@
+//! `postroom status`: one screen; and when an account counts as silent.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use shared::{error::exit, records::accounts::AccountRow, time::between};
+
+use super::{
+    Desk,
+    account::state,
+    account_show::account_json,
+    failure::Failure,
+    output::{Answer, ago, count, span},
+    table::Table,
+};
+
+/// After so many intervals without a success an account counts as silent.
+const INTERVALS: u32 = 3;
+/// Shorter silences are never told: a run of a full mailbox takes its time.
+const AT_LEAST: Duration = Duration::from_mins(1);
+
+/// For how long an enabled account had no success, if that is too long.
+pub(crate) fn silent_for(row: &AccountRow, now: Timestamp) -> Option<Duration> {
+    let since = between(row.last_success.unwrap_or(row.created_at), now);
+    let limit = (row.account.every * INTERVALS).max(AT_LEAST);
+    (row.account.enabled && since > limit).then_some(since)
+}
+
+pub(super) async fn run(desk: &Desk) -> Result<Answer, Failure> {
+    let rows = desk.accounts.all().await?;
+    let now = desk.now();
+    let mut table = Table::new(
+        &[
+            "account",
+            "state",
+            "last success",
+            "messages",
+            "owed",
+            "aside",
+            "unsent",
+        ],
+        0,
+    );
+    let mut remarks = String::new();
+    let mut silent = Vec::new();
+    for row in &rows {
+        let id = &row.account.id;
+        table.row(vec![
+            id.to_string(),
+            state(row),
+            row.last_success.map_or_else(|| "never".into(), |at| ago(at, now)),
+            row.recorded.to_string(),
+            row.owed.to_string(),
+            row.quarantined.to_string(),
+            row.unsent().to_string(),
+        ]);
+        if let Some(silence) = silent_for(row, now) {
+            silent.push(id.to_string());
+            remarks.push_str(&format!(
+                "{} account `{id}` had no success for {}; is `postroom serve` running? `postroom account check {id}` tells more\n",
+                desk.output.bad("silent:"),
+                span(silence)
+            ));
+        }
+        if let Some(problem) = row.last_run.as_ref().and_then(|run| run.problem.as_ref()) {
+            remarks.push_str(&format!("{id}: {}\n", super::output::clean(problem)));
+        }
+    }
+    let dir = desk.opened.data_dir.root().display().to_string();
+    let key = desk.opened.vault.key_source()?.name();
+    let served = serving(desk);
+    let mut text = format!(
+        "Postroom {}, data in {dir}, vault key from {key}, {}\n\n",
+        env!("CARGO_PKG_VERSION"),
+        if served {
+            "`serve` is running"
+        } else {
+            "`serve` is not running"
+        }
+    );
+    if table.is_empty() {
+        text.push_str("No accounts yet. `postroom account add --help` shows how to add a mailbox.\n");
+    } else {
+        text.push_str(&table.text());
+    }
+    if !remarks.is_empty() {
+        text.push_str(&format!("\n{remarks}"));
+    }
+    if silent.is_empty() && !rows.is_empty() {
+        text.push_str(&format!("\n{} in order.\n", count(rows.len() as u64, "account")));
+    }
+    let value = json!({
+        "version": env!("CARGO_PKG_VERSION"), "data_dir": dir, "vault_key": key, "serving": served,
+        "silent": silent, "accounts": rows.iter().map(account_json).collect::<Vec<Value>>(),
+    });
+    Ok(Answer::new(value, text).exit(if silent.is_empty() { exit::OK } else { exit::FAILED }))
+}
+
+/// Whether another process serves this directory.
+fn serving(desk: &Desk) -> bool {
+    matches!(
+        desk.opened.data_dir.serve_lock(),
+        Err(crate::adapters::OpenError::Serving { .. })
+    )
+}
