@@ -174,7 +174,7 @@ fn permissions(roles: &[String], scopes: &[String]) -> String {
     if all.is_empty() { "none".into() } else { all.join(", ") }
 }
 
-async fn authorize(desk: &Desk, id: &str) -> Result<Answer, Failure> {
+pub(crate) async fn authorize(desk: &Desk, id: &str) -> Result<Answer, Failure> {
     let asked = desk.tokens.access_token(id, TokenNeed::New).await;
     let outcome = match &asked {
         Ok(_) => "an access token came back",

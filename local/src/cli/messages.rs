@@ -139,7 +139,11 @@ pub(crate) fn listed_text<'a>(desk: &Desk, found: impl Iterator<Item = &'a Liste
     let mut table = Table::new(&["id", "received", "account", "from", "subject", "files"], 4);
     for listed in found {
         let envelope = &listed.envelope;
-        let subject = envelope.subject.clone().unwrap_or_else(|| "(no subject)".into());
+        let subject = envelope
+            .subject
+            .clone()
+            .filter(|subject| !subject.trim().is_empty())
+            .unwrap_or_else(|| "(no subject)".into());
         let subject = match listed.disposition {
             shared::message::Disposition::Imported => subject,
             other => format!("[{other}] {subject}"),

@@ -1,34 +1,32 @@
 //! The command line: reads what was typed, opens the data directory, lets one command answer, prints the answer.
 
 mod account;
-mod account_edit;
+pub(crate) mod account_edit;
 mod account_show;
 pub(crate) mod arguments;
 mod audit;
 mod confirm;
-mod credential;
-mod credential_edit;
+pub(crate) mod credential;
+pub(crate) mod credential_edit;
 mod desk;
-mod events;
+pub(crate) mod events;
 pub(crate) mod failure;
 mod import;
 mod logging;
-mod message;
-mod messages;
+pub(crate) mod message;
+pub(crate) mod messages;
 pub(crate) mod output;
 mod owed;
-mod progress;
+pub(crate) mod progress;
 mod reconcile;
-mod report;
+pub(crate) mod report;
 mod runs;
 mod secret_input;
 pub(crate) mod status;
 pub(crate) mod table;
 mod vault;
 
-pub(crate) use desk::Desk;
-pub(crate) use progress::watched;
-pub(crate) use report::report_text;
+pub(crate) use desk::{Desk, schedule_of};
 
 use std::ffi::OsString;
 
