@@ -59,8 +59,13 @@ impl Attempt {
     }
 
     fn object(&self, name: &str) -> Path {
-        self.root.clone().join(name)
+        below(&self.root, name)
     }
+}
+
+/// `name` may name folders: `attachments/001-report.pdf`. Joined as one part, its slash would be escaped.
+fn below(root: &Path, name: &str) -> Path {
+    name.split('/').fold(root.clone(), |path, part| path.join(part))
 }
 
 impl Archive {
@@ -96,7 +101,7 @@ impl Archive {
 
     /// Reads an object by the path of its attempt and its name.
     pub async fn read(&self, attempt_path: &str, name: &str) -> Result<Bytes, ArchiveError> {
-        let path = Path::from(attempt_path).join(name);
+        let path = below(&Path::from(attempt_path), name);
         let read = async { self.store.get(&path).await?.bytes().await };
         read.await.map_err(|error| ArchiveError::new("read", &path, error))
     }
