@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use shared::message::Message;
-use simulator::{Delivery, Options, TrueMessage};
+use simulator::{Delivery, Mime, Options, TrueMessage};
 use tests::binary::{Desk, corpus, setting};
 
 const MAILBOX: &str = "archive@harbour-homes.example";
@@ -26,7 +26,7 @@ async fn a_mailbox_of_real_mail_imports_whole() {
     desk.add_account("real", MAILBOX, &[]).await;
     for (_, mime) in &corpus.messages {
         desk.simulator
-            .deliver(MAILBOX, Delivery::inbox(mime.clone()))
+            .deliver(MAILBOX, Delivery::inbox(Mime::Bytes(mime.clone())))
             .expect("a mailbox");
     }
     let report = desk.run(&["--json", "import", "real"]).await.exits(0).json();
