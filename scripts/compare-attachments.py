@@ -56,11 +56,12 @@ def expected(raw):
     return message, found
 
 
-def category(message, part, ours):
-    """Why one attachment of CPython's differs from ours, as far as a rule tells."""
+def category(message, part, files, raw):
+    """Why one attachment of CPython's differs from ours, as far as a rule tells. `files`: bytes of ours that differ."""
     defects = {type(defect).__name__ for inner in message.walk() for defect in inner.defects}
     if part is not None and part.get_content_maintype() == "message":
-        return "message-written-anew"
+        # As sent: what we kept stands in the message, byte by byte.
+        return "message-written-anew" if any(data and data in raw for data in files) else "unexplained"
     if part is not None and part.get_content_type().startswith("multipart/"):
         return "multipart-without-parts"
     if part is not None and {"InvalidBase64CharactersDefect", "InvalidBase64PaddingDefect",
@@ -77,22 +78,29 @@ def compare(directory):
     raw = (directory / "message.eml").read_bytes()
     record = json.loads((directory / "message.json").read_text(encoding="utf-8"))
     message, theirs = expected(raw)
-    ours = [(one["content_type"], one["sha256"], one["name"]) for one in record["attachments"]]
-    left = [sha for _, sha, _ in ours]
-    out = []
+    ours = [(one["content_type"], one["sha256"], one["file_name"]) for one in record["attachments"]]
+    hashes = [sha for _, sha, _ in ours]
+    missing = []
     for kind, data, part in theirs:
         sha = sha256(data)
-        if sha in left:
-            left.remove(sha)
+        if sha in hashes:
+            hashes.remove(sha)
         else:
-            out.append({"what": "missing", "type": kind, "bytes": len(data), "category": category(message, part, ours)})
+            missing.append((kind, data, part))
+    added = []
     for kind, sha, name in ours:
-        if sha in left:
-            left.remove(sha)
-            # The other side of a pair that differs has the same category.
-            twin = next((one for one in out if one["what"] == "missing" and one["type"] == kind), None)
-            why = twin["category"] if twin else category(message, None, ours)
-            out.append({"what": "added", "type": kind, "name": name, "category": why})
+        if sha in hashes:
+            hashes.remove(sha)
+            added.append((kind, name))
+    out = []
+    for kind, data, part in missing:
+        # Its other side: what we have of the same type and CPython has not.
+        files = [(directory / "attachments" / name).read_bytes() for other, name in added if other == kind]
+        out.append({"what": "missing", "type": kind, "bytes": len(data), "category": category(message, part, files, raw)})
+    for kind, name in added:
+        twin = next((one for one in out if one["type"] == kind), None)
+        why = twin["category"] if twin else category(message, None, [], raw)
+        out.append({"what": "added", "type": kind, "name": name, "category": why})
     for one in out:
         one["message"] = record.get("message_id") or str(directory)
         one["directory"] = str(directory)

@@ -18,6 +18,8 @@ const DESK: &str = "desk@harbour-homes.example";
 const ORDERS: &str = "orders@harbour-homes.example";
 /// Mail that waits before the first start.
 const WAITING: usize = 150;
+/// Mail that comes to each mailbox before every further start, so that there is something to be killed at.
+const BEFORE_A_START: usize = 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_while_it_imports_and_while_it_serves_it_loses_nothing_and_tells_nothing_twice() {
@@ -31,8 +33,8 @@ async fn killed_while_it_imports_and_while_it_serves_it_loses_nothing_and_tells_
         vary_mime: true,
         // Slow enough that most moments lie in the middle of something.
         latency: Latency {
-            service: Duration::from_millis(6),
-            network: Duration::from_millis(2),
+            service: Duration::from_millis(12),
+            network: Duration::from_millis(8),
         },
         ..Options::default()
     })
@@ -51,7 +53,7 @@ async fn killed_while_it_imports_and_while_it_serves_it_loses_nothing_and_tells_
         desk: &desk,
         arguments: &["import", "--all"],
         kills: 30,
-        moment_ms: 1..=900,
+        moment_ms: 1..=700,
     };
     import.run(&mut random).await;
     let serve = Killer {
@@ -101,6 +103,11 @@ impl Killer<'_> {
                 "{:?} ended by itself too often to be killed",
                 self.arguments
             );
+            for mailbox in [DESK, ORDERS] {
+                for _ in 0..BEFORE_A_START {
+                    self.desk.simulator.deliver_generated(mailbox, "inbox").expect("a mailbox");
+                }
+            }
             let before = values();
             let mut child = self.desk.start(self.arguments);
             let moment = Duration::from_millis(random.random_range(self.moment_ms.clone()));
