@@ -122,9 +122,9 @@ impl fmt::Display for SafeUrl<'_> {
             f.write_str("/")?;
             // An address in the path is masked like everywhere else.
             if segment.contains('@') || segment.contains("%40") {
-                write!(f, "{}", MaskedAddress(segment))?
+                write!(f, "{}", MaskedAddress(segment))?;
             } else {
-                f.write_str(segment)?
+                f.write_str(segment)?;
             }
         }
         let names: Vec<_> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();

@@ -1,4 +1,8 @@
 //! One crate that sees all: suites that every adapter of a port must pass, and what tests share.
+#![expect(
+    clippy::expect_used,
+    reason = "this crate is tests: a broken expectation is a failed test"
+)]
 
 pub mod binary;
 pub mod conformance;

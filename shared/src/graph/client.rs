@@ -1,19 +1,14 @@
-//! The client: the one place that sends, waits and tries again.
+//! The client of one mailbox: addresses, links, answers. Sending is next door in `send`.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
-use http::{HeaderValue, Method, header};
-use serde::Serialize;
+use http::Method;
 use serde_json::Value;
-use tracing::{debug, warn};
 use url::Url;
 
 use crate::{
@@ -22,93 +17,14 @@ use crate::{
 };
 
 use super::{
-    error::{Envelope, EnvelopeError, GraphError, GraphErrorKind, Verdict, final_kind, retry_after, sentence, verdict},
+    counts::{Counts, Kind},
+    error::{EnvelopeError, GraphError, GraphErrorKind, final_kind, sentence},
     governor::{Governor, Slot},
     token::AccessTokens,
 };
 
 /// The most bytes a JSON answer may have.
 pub const JSON_BYTES: usize = 16 * 1024 * 1024;
-/// The most bytes of an error answer that are read.
-const ERROR_BYTES: usize = 64 * 1024;
-/// How often a request is sent in all while Microsoft asks to wait.
-const TRIES: u32 = 6;
-
-/// What a call is for: named in errors, counted in reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Looking for folders.
-    Folder,
-    /// A page of changes or of a listing.
-    Page,
-    /// The MIME of a message.
-    Mime,
-    /// A look at one message.
-    Look,
-    /// A write in the mailbox.
-    Write,
-}
-
-impl Kind {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Folder => "looking for a folder",
-            Self::Page => "reading a page of the folder",
-            Self::Mime => "fetching the mail",
-            Self::Look => "looking at the mail",
-            Self::Write => "changing the mail in the mailbox",
-        }
-    }
-}
-
-/// What was sent and received so far; shared with whoever shows progress.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Requests by kind, in the order of [`Kind`].
-    requests: [AtomicU64; 5],
-    /// Bytes of MIME received.
-    pub bytes: AtomicU64,
-    /// Answers of 429.
-    pub throttled: AtomicU64,
-    /// Milliseconds waited because Microsoft asked for it.
-    pub waited: AtomicU64,
-}
-
-/// [`Counts`] at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
-pub struct Requests {
-    /// Looking for folders.
-    pub folders: u64,
-    /// Pages.
-    pub pages: u64,
-    /// MIME.
-    pub mime: u64,
-    /// Looks at one message.
-    pub looks: u64,
-    /// Writes.
-    pub writes: u64,
-}
-
-impl Requests {
-    /// All of them.
-    pub fn total(&self) -> u64 {
-        self.folders + self.pages + self.mime + self.looks + self.writes
-    }
-}
-
-impl Counts {
-    /// Requests by kind.
-    pub fn requests(&self) -> Requests {
-        let at = |kind: Kind| self.requests[kind as usize].load(Ordering::Relaxed);
-        Requests {
-            folders: at(Kind::Folder),
-            pages: at(Kind::Page),
-            mime: at(Kind::Mime),
-            looks: at(Kind::Look),
-            writes: at(Kind::Write),
-        }
-    }
-}
 
 /// What a client is made of.
 pub struct GraphSettings {
@@ -122,13 +38,13 @@ pub struct GraphSettings {
 
 /// The Graph of one mailbox, for one run.
 pub struct GraphClient {
-    http: Arc<dyn Http>,
-    clock: Arc<dyn Clock>,
-    rng: Arc<dyn Rng>,
-    governor: Arc<Governor>,
-    tokens: Arc<AccessTokens>,
-    settings: GraphSettings,
-    counts: Arc<Counts>,
+    pub(super) http: Arc<dyn Http>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) rng: Arc<dyn Rng>,
+    pub(super) governor: Arc<Governor>,
+    pub(super) tokens: Arc<AccessTokens>,
+    pub(super) settings: GraphSettings,
+    pub(super) counts: Arc<Counts>,
 }
 
 /// One call, before it is sent.
@@ -162,15 +78,18 @@ impl Call {
 pub struct MimeStream {
     /// The length, if the server said it.
     pub length: Option<u64>,
+    /// The content type, if the server said it.
+    pub content_type: Option<String>,
     /// The bytes.
     pub bytes: BoxStream<'static, Result<Bytes, HttpError>>,
 }
 
-struct Answer {
-    length: Option<u64>,
-    server_date: Option<jiff::Timestamp>,
-    body: Body,
-    slot: Slot,
+pub(super) struct Answer {
+    pub(super) length: Option<u64>,
+    pub(super) content_type: Option<String>,
+    pub(super) server_date: Option<jiff::Timestamp>,
+    pub(super) body: Body,
+    pub(super) slot: Slot,
 }
 
 /// A JSON answer, and the server's clock when it answered.
@@ -300,186 +219,10 @@ impl GraphClient {
         });
         Ok(MimeStream {
             length: answer.length,
+            content_type: answer.content_type,
             bytes: bytes.boxed(),
         })
     }
-
-    async fn back_off(&self, tries: u32) {
-        let base = 500_u64 << tries.min(6);
-        let wait = Duration::from_millis(base + self.rng.below(base));
-        self.clock.sleep(wait).await;
-    }
-
-    /// The retry place: slot and budget, token, send, decide.
-    async fn send(&self, call: &Call) -> Result<Answer, GraphError> {
-        let (mut waits, mut again, mut token_tries) = (0_u32, 0_u32, 0_u32);
-        let (mut version, mut token) = self.tokens.get().await?;
-        loop {
-            let before = self.clock.now();
-            let slot = self
-                .governor
-                .enter(self.settings.patience)
-                .await
-                .map_err(|until| throttled(call, until))?;
-            let waited = crate::time::between(before, self.clock.now());
-            self.counts
-                .waited
-                .fetch_add(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
-            self.counts.requests[call.kind as usize].fetch_add(1, Ordering::Relaxed);
-            let client_request_id = self.request_id();
-            let request = self.request(call, &token, &client_request_id)?;
-            let response = match self.http.call(request).await {
-                Ok(response) => response,
-                Err(error) => {
-                    again += 1;
-                    debug!(kind = ?call.kind, url = %SafeUrl(&call.url), error = %error, again, "no answer");
-                    // A connection that never came about carried nothing: safe to try again in any case.
-                    let harmless = call.repeatable || matches!(error, HttpError::Connect { .. });
-                    if !harmless || again >= call.tries {
-                        return Err(GraphError::from(&error));
-                    }
-                    drop(slot);
-                    self.back_off(again).await;
-                    continue;
-                }
-            };
-            let (parts, body) = response.into_parts();
-            let status = parts.status.as_u16();
-            let text = |name: &str| {
-                parts
-                    .headers
-                    .get(name)
-                    .and_then(|value| value.to_str().ok())
-                    .map(str::to_owned)
-            };
-            if parts.status.is_success() {
-                return Ok(Answer {
-                    length: text("content-length").and_then(|length| length.parse().ok()),
-                    server_date: text("date")
-                        .and_then(|date| httpdate::parse_http_date(&date).ok())
-                        .and_then(|date| jiff::Timestamp::try_from(date).ok()),
-                    body,
-                    slot,
-                });
-            }
-            let after = retry_after(&parts.headers, self.clock.now());
-            let bytes = read_error(body).await;
-            drop(slot);
-            let EnvelopeError { code, message } = serde_json::from_slice::<Envelope>(&bytes)
-                .ok()
-                .and_then(|envelope| envelope.error)
-                .unwrap_or_default();
-            let request_id = text("request-id");
-            debug!(kind = ?call.kind, url = %SafeUrl(&call.url), status, code, request_id, client_request_id, "Graph said no");
-            let fail = |kind| GraphError {
-                kind,
-                what: sentence(call.kind.words(), status, &code, &message),
-                status: Some(status),
-                code: (!code.is_empty()).then(|| code.clone()),
-                request_id: request_id.clone(),
-            };
-            match verdict(status, &code, bytes.is_empty(), after) {
-                Verdict::Wait(wait) => {
-                    waits += 1;
-                    if status == 429 {
-                        self.counts.throttled.fetch_add(1, Ordering::Relaxed);
-                    }
-                    let until = self.governor.hold(self.wait(wait, waits));
-                    warn!(kind = ?call.kind, status, %until, request_id, "Microsoft asks to wait");
-                    if waits >= TRIES {
-                        return Err(throttled(call, until));
-                    }
-                }
-                Verdict::Again(wait) => {
-                    again += 1;
-                    if again >= call.tries {
-                        return Err(fail(final_kind(status, &code)));
-                    }
-                    match wait {
-                        Some(wait) => {
-                            self.governor.hold(wait);
-                        }
-                        None => self.back_off(again).await,
-                    }
-                }
-                Verdict::Token => {
-                    token_tries += 1;
-                    match token_tries {
-                        1 => (version, token) = self.tokens.renew(&version).await?,
-                        // A good token is refused for a moment now and then (practitioners' reports).
-                        2 => self.clock.sleep(Duration::from_millis(1_500)).await,
-                        _ => return Err(fail(GraphErrorKind::Unauthorized)),
-                    }
-                }
-                Verdict::Final => return Err(fail(final_kind(status, &code))),
-            }
-        }
-    }
-
-    /// The longer of Microsoft's wish and our own back-off (P68).
-    fn wait(&self, wish: Option<Duration>, waits: u32) -> Duration {
-        match wish {
-            Some(wish) if wish >= Duration::from_millis(100) => wish + Duration::from_millis(self.rng.below(50)),
-            _ => {
-                let base = 1_000_u64 << waits.min(6);
-                Duration::from_millis(base + self.rng.below(base / 2))
-            }
-        }
-    }
-
-    fn request_id(&self) -> String {
-        let mut bytes = [0; 16];
-        self.rng.fill(&mut bytes);
-        uuid::Builder::from_random_bytes(bytes)
-            .into_uuid()
-            .hyphenated()
-            .to_string()
-    }
-
-    fn request(
-        &self,
-        call: &Call,
-        token: &crate::secret::Secret,
-        id: &str,
-    ) -> Result<http::Request<Bytes>, GraphError> {
-        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| {
-            GraphError::new(
-                GraphErrorKind::Refused,
-                "the access token holds characters that no header can carry",
-            )
-        })?;
-        bearer.set_sensitive(true);
-        let prefer = match call.page_size {
-            Some(size) => format!("IdType=\"ImmutableId\", odata.maxpagesize={size}"),
-            None => "IdType=\"ImmutableId\"".to_owned(),
-        };
-        let mut request = http::Request::builder()
-            .method(call.method.clone())
-            .uri(call.url.as_str())
-            .header(header::AUTHORIZATION, bearer)
-            .header("client-request-id", id)
-            .header("Prefer", prefer);
-        let body = match &call.body {
-            Some(body) => {
-                request = request.header(header::CONTENT_TYPE, "application/json");
-                Bytes::from(body.to_string())
-            }
-            None => Bytes::new(),
-        };
-        request
-            .body(body)
-            .map_err(|error| GraphError::new(GraphErrorKind::Refused, format!("the request cannot be made: {error}")))
-    }
-}
-
-fn throttled(call: &Call, until: jiff::Timestamp) -> GraphError {
-    GraphError::new(
-        GraphErrorKind::Throttled { until },
-        format!(
-            "{}: Microsoft asks to wait until {until:.0}; it goes on by itself",
-            call.kind.words()
-        ),
-    )
 }
 
 async fn collect(answer: Answer, limit: usize) -> Result<Vec<u8>, HttpError> {
@@ -503,19 +246,6 @@ async fn collect(answer: Answer, limit: usize) -> Result<Vec<u8>, HttpError> {
         });
     }
     Ok(bytes)
-}
-
-/// The body of an error answer; whatever came of it.
-async fn read_error(mut body: Body) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while let Ok(Some(chunk)) = body.try_next().await {
-        let room = ERROR_BYTES.saturating_sub(bytes.len());
-        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if room == 0 {
-            break;
-        }
-    }
-    bytes
 }
 
 /// JSON as Graph sends it: raw control characters inside of texts were seen, which JSON forbids (RFC 8259 section 7).

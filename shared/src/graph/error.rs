@@ -22,7 +22,7 @@ pub enum GraphErrorKind {
     /// Not to be had now, after all tries: 5xx, the network, answers that are none.
     Unavailable,
     /// There is no access token.
-    Token(TokenError),
+    Token(Box<TokenError>),
     /// The access token is refused, and a new one, too.
     Unauthorized,
     /// A right is missing.
@@ -130,7 +130,7 @@ impl GraphError {
 impl From<TokenError> for GraphError {
     fn from(error: TokenError) -> Self {
         let what = error.what.clone();
-        Self::new(GraphErrorKind::Token(error), what)
+        Self::new(GraphErrorKind::Token(Box::new(error)), what)
     }
 }
 

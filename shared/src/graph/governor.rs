@@ -34,6 +34,15 @@ pub struct Slot {
     _permit: OwnedSemaphorePermit,
 }
 
+/// Why a request may not be sent yet, and until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// Not before this instant.
+    pub until: Timestamp,
+    /// Microsoft asked for it; otherwise what ten minutes allow is used up.
+    pub asked: bool,
+}
+
 #[derive(Default)]
 struct State {
     spent: BTreeMap<i64, u32>,
@@ -61,8 +70,8 @@ impl Governor {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a slot and for permission to send; `Err(until)` if the wait would be longer than `patience`.
-    pub async fn enter(&self, patience: Duration) -> Result<Slot, Timestamp> {
+    /// Waits for a slot and for permission to send; `Err` if the wait would be longer than `patience`.
+    pub async fn enter(&self, patience: Duration) -> Result<Slot, Wait> {
         // The semaphore is never closed, so the only way on is with a permit.
         let permit = loop {
             if let Ok(permit) = Arc::clone(&self.slots).acquire_owned().await {
@@ -71,23 +80,26 @@ impl Governor {
         };
         loop {
             let now = self.clock.now();
-            let Some(until) = self.wait_until(now) else {
+            let Some(wanted) = self.wait_until(now) else {
                 return Ok(Slot { _permit: permit });
             };
-            let wait = between(now, until);
+            let wait = between(now, wanted.until);
             if wait > patience {
-                return Err(until);
+                return Err(wanted);
             }
             self.clock.sleep(wait.max(Duration::from_millis(1))).await;
         }
     }
 
     /// Counts one request and lets it go, or says until when it must wait.
-    fn wait_until(&self, now: Timestamp) -> Option<Timestamp> {
+    fn wait_until(&self, now: Timestamp) -> Option<Wait> {
         let mut state = self.state();
         if let Some(hold) = state.hold {
             if now < hold {
-                return Some(hold);
+                return Some(Wait {
+                    until: hold,
+                    asked: true,
+                });
             }
             state.hold = None;
         }
@@ -97,7 +109,8 @@ impl Governor {
         if state.spent.values().sum::<u32>() >= REQUESTS_PER_WINDOW {
             let oldest = state.spent.keys().next().copied().unwrap_or(slot);
             let free_at = (oldest + 1) * SLOT + i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX);
-            return Some(from_millis(free_at));
+            let until = from_millis(free_at);
+            return Some(Wait { until, asked: false });
         }
         *state.spent.entry(slot).or_default() += 1;
         None
@@ -130,7 +143,7 @@ mod tests {
         for _ in 0..REQUESTS_PER_WINDOW {
             assert!(governor.enter(Duration::ZERO).await.is_ok());
         }
-        let Err(until) = governor.enter(Duration::from_secs(5)).await else {
+        let Err(Wait { until, asked: false }) = governor.enter(Duration::from_secs(5)).await else {
             panic!("over the limit")
         };
         assert!(between(clock.now(), until) >= Duration::from_secs(590));
@@ -149,7 +162,7 @@ mod tests {
         let governor = Governor::new(clock.clone(), BTreeMap::new());
         governor.hold(Duration::from_secs(30));
         governor.hold(Duration::from_secs(2));
-        let Err(until) = governor.enter(Duration::from_secs(29)).await else {
+        let Err(Wait { until, asked: true }) = governor.enter(Duration::from_secs(29)).await else {
             panic!("held")
         };
         assert_eq!(

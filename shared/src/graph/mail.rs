@@ -8,7 +8,8 @@ use url::Url;
 use crate::message::{Envelope, ImmutableId, cut};
 
 use super::{
-    client::{Call, GraphClient, Kind, MimeStream},
+    client::{Call, GraphClient, MimeStream},
+    counts::Kind,
     error::{GraphError, GraphErrorKind},
 };
 
@@ -180,7 +181,16 @@ impl GraphClient {
     /// The MIME of a message.
     pub async fn mime(&self, id: &ImmutableId) -> Result<MimeStream, GraphError> {
         let url = self.url(&["messages", &id.0, "$value"]);
-        self.stream(&Call::get(Kind::Mime, url)).await
+        let stream = self.stream(&Call::get(Kind::Mime, url)).await?;
+        // Something in between answered in the mail's place: a page or an error that says 200. Graph itself says
+        // text/plain or application/octet-stream here.
+        let kind = stream.content_type.as_deref().unwrap_or_default().to_ascii_lowercase();
+        if kind.starts_with("text/html") || kind.starts_with("application/json") {
+            let what =
+                format!("the answer is {kind}, not the mail; something between here and Microsoft may have answered");
+            return Err(GraphError::new(GraphErrorKind::Unavailable, what));
+        }
+        Ok(stream)
     }
 
     /// Where a message is now and what it says of itself; `None` if it is nowhere.

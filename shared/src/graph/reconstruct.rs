@@ -126,9 +126,10 @@ fn build(message: &Value, parts: Vec<(String, String, Vec<u8>)>) -> Bytes {
     let id = crate::content::normalise_message_id(&text("/internetMessageId"));
     builder = builder.message_id(id.unwrap_or_else(|| "unknown@invalid".to_owned()));
     builder = builder.header("X-Postroom-Fidelity", Raw::new("reconstructed"));
-    builder = match text("/body/contentType").eq_ignore_ascii_case("html") {
-        true => builder.html_body(text("/body/content")),
-        false => builder.text_body(text("/body/content")),
+    builder = if text("/body/contentType").eq_ignore_ascii_case("html") {
+        builder.html_body(text("/body/content"))
+    } else {
+        builder.text_body(text("/body/content"))
     };
     for (content_type, name, bytes) in parts {
         builder = builder.attachment(content_type, name, bytes);

@@ -61,6 +61,14 @@ impl AccessTokens {
         self.fetch(&mut held, TokenNeed::NewerThan(refused.clone())).await
     }
 
+    /// Another token than this one, if there is one on record: an admin may have asked for it elsewhere, because rights
+    /// were granted that only new tokens carry.
+    pub async fn newer(&self, than: &SecretVersion) -> Result<Option<(SecretVersion, Secret)>, TokenError> {
+        let mut held = self.held.lock().await;
+        let got = self.fetch(&mut held, TokenNeed::Usable).await?;
+        Ok((got.0 != *than).then_some(got))
+    }
+
     async fn fetch(&self, held: &mut Option<Held>, need: TokenNeed) -> Result<(SecretVersion, Secret), TokenError> {
         let TokenInfo { name, expires_at, .. } = self.tokens.access_token(&self.credential, need).await?;
         let entry = self.vault.read(&name, Stage::Current).await?.ok_or_else(|| {

@@ -40,6 +40,22 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
+    /// A debt whose time has come.
+    pub(super) fn of_debt(debt: Debt, record: Option<Message>) -> Self {
+        Self {
+            key: debt.key.clone(),
+            id: debt.immutable_id.clone(),
+            envelope: debt.envelope.clone(),
+            folder: debt.folder.clone(),
+            seen_in: None,
+            record: record.map(Box::new),
+            debt: Some(Box::new(debt)),
+            strikes: 1,
+            left: false,
+            first_walk: false,
+        }
+    }
+
     /// It stopped the process too often: bytes only.
     pub(super) fn raw_only(&self) -> bool {
         self.strikes > STRIKES || self.debt.as_ref().is_some_and(|debt| debt.raw_only)
@@ -78,7 +94,7 @@ impl Judge<'_> {
                 let mut message = (**record).clone();
                 message.disposition = disposition;
                 message.reason = reason;
-                message.run = self.run.to_owned();
+                self.run.clone_into(&mut message.run);
                 if !candidate.left && candidate.envelope != Envelope::default() {
                     message.envelope = candidate.envelope.clone();
                 }
@@ -109,8 +125,8 @@ impl Judge<'_> {
         }
     }
 
-    fn plain(&self, candidate: Candidate, disposition: Disposition, reason: String) -> Decision {
-        let mut message = self.message(&candidate, disposition, Some(reason.clone()));
+    fn plain(&self, candidate: Candidate, disposition: Disposition, reason: &str) -> Decision {
+        let mut message = self.message(&candidate, disposition, Some(reason.to_owned()));
         message.tell(self.now, format!("{disposition}: {reason}"));
         Decision {
             previous: candidate.record.as_ref().map(|record| record.disposition),
@@ -125,7 +141,7 @@ impl Judge<'_> {
 
     /// A rule keeps it out.
     pub(super) fn filtered(&self, candidate: Candidate, reason: &str) -> Decision {
-        self.plain(candidate, Disposition::Filtered, reason.to_owned())
+        self.plain(candidate, Disposition::Filtered, reason)
     }
 
     /// It was asked where the mail is that a page said had left.
@@ -135,16 +151,16 @@ impl Judge<'_> {
         seen: Option<Envelope>,
         start: Option<Timestamp>,
         folders: &[(String, String)],
-    ) -> Result<Candidate, Decision> {
+    ) -> Result<Candidate, Box<Decision>> {
         let Some(envelope) = seen else {
-            return Err(self.gone(candidate, "it left the mailbox before it was seen"));
+            return Err(Box::new(self.gone(candidate, "it left the mailbox before it was seen")));
         };
         let ours = folders.iter().find(|(id, _)| envelope.folder.as_deref() == Some(id));
         let Some((id, name)) = ours else {
-            return Err(self.gone(
+            return Err(Box::new(self.gone(
                 candidate,
                 "it left its folder before it was seen; where it is now is not imported",
-            ));
+            )));
         };
         let old = start.is_some_and(|start| envelope.received.is_some_and(|received| received < start));
         let candidate = Candidate {
@@ -155,14 +171,14 @@ impl Judge<'_> {
             ..candidate
         };
         if candidate.first_walk && old {
-            return Err(self.filtered(candidate, "from before the start"));
+            return Err(Box::new(self.filtered(candidate, "from before the start")));
         }
         Ok(candidate)
     }
 
     /// It is not in the mailbox, or not in a folder of ours, any more.
     pub(super) fn gone(&self, candidate: Candidate, reason: &str) -> Decision {
-        self.plain(candidate, Disposition::Gone, reason.to_owned())
+        self.plain(candidate, Disposition::Gone, reason)
     }
 
     /// What fetching came to. `Err`: the run must stop, nothing is decided.
@@ -246,7 +262,7 @@ impl Judge<'_> {
             "it stopped the process {STRIKES} times while it was read; its bytes are kept, nothing of it was parsed"
         );
         let debt = self.debt(&candidate, reason.clone(), STRIKES, None);
-        let mut decision = self.plain(candidate, Disposition::Quarantined, reason);
+        let mut decision = self.plain(candidate, Disposition::Quarantined, &reason);
         decision.message.fidelity = Some(copy.fidelity);
         decision.message.archived = Some(copy.archived);
         decision.debt = Some(debt);
@@ -273,7 +289,7 @@ impl Judge<'_> {
         } else {
             Disposition::Owed
         };
-        let mut decision = self.plain(candidate, disposition, reason);
+        let mut decision = self.plain(candidate, disposition, &reason);
         decision.debt = Some(debt);
         decision
     }
@@ -305,7 +321,7 @@ impl Decision {
         let account = judge.account.id.as_str();
         let event = self.summary.clone().map(|summary| {
             self.message.sequence = Some(sequence);
-            event(judge, &self.message, sequence, summary)
+            event(judge, &self.message, sequence, &summary)
         });
         let mut writes = Vec::with_capacity(5);
         writes.extend(Messages::writes(judge.mailbox, &self.message, self.previous));
@@ -325,7 +341,7 @@ impl Decision {
 }
 
 /// The event of an imported message.
-fn event(judge: &Judge<'_>, message: &Message, sequence: u64, summary: Value) -> Event {
+fn event(judge: &Judge<'_>, message: &Message, sequence: u64, summary: &Value) -> Event {
     json!({
         "schema": "postroom.event/1",
         "id": crate::account::digest(&["event", judge.account.id.as_str(), &message.key.0]),

@@ -8,21 +8,15 @@ use std::{
 
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use jiff::Timestamp;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::{
     account::AfterImport,
     archive::ArchiveError,
-    error::{AccountState, Next},
+    error::AccountState,
     graph::{GraphError, IN_FLIGHT},
     message::Envelope,
-    ports::PageMark,
-    records::{
-        RecordError,
-        debts::{Debts, PendingAction},
-        json,
-        messages::Messages,
-    },
+    records::{RecordError, debts::PendingAction, json},
     time::between,
 };
 
@@ -30,6 +24,7 @@ use super::{
     action::{self, ACTIONS_OF_A_RUN, Acted, Destination},
     commit::{CommitError, Committer},
     decide::{Candidate, Judge},
+    end::End,
     fetch::{self, COUNTERS, Fetched, Target},
     folder::FolderProgress,
     lease::{LEASE_FOR, RENEW_AFTER},
@@ -37,18 +32,16 @@ use super::{
     outbox::{self, Outbox, Sent},
     pages::{Context, Page, PageError, Reader},
     report::{Problem, Progress},
-    run::{End, RunOptions, Scene, Stop},
-    work::{ActionResult, Group, Work},
+    run::{RunOptions, Scene, Stop},
+    work::{Group, Work},
 };
 
 /// Pages are read ahead while fewer messages than this wait.
 const READ_AHEAD: usize = 200;
 /// Debts and actions of earlier runs taken up by one run.
-const LEFTOVERS: usize = 500;
-/// So many messages in a row that could not be had are the service's trouble, not theirs.
-const FAILURES_IN_A_ROW: u32 = 8;
+pub(super) const LEFTOVERS: usize = 500;
 
-enum Done {
+pub(super) enum Done {
     Page(usize, Box<Reader>, Result<Page, PageError>),
     Looked(Box<Candidate>, Result<Option<Envelope>, GraphError>),
     Fetched(Box<Candidate>, Result<Fetched, ArchiveError>),
@@ -63,27 +56,26 @@ type Task = BoxFuture<'static, Done>;
 
 /// A run at work.
 pub(super) struct Drive<'e> {
-    scene: Arc<Scene>,
-    options: RunOptions,
-    end: &'e mut End,
-    work: Work,
-    outbox: Outbox,
-    next_sequence: u64,
-    sent_saved: u64,
-    keys: Vec<String>,
+    pub(super) scene: Arc<Scene>,
+    pub(super) options: RunOptions,
+    pub(super) end: &'e mut End,
+    pub(super) work: Work,
+    pub(super) outbox: Outbox,
+    pub(super) next_sequence: u64,
+    pub(super) sent_saved: u64,
+    pub(super) keys: Vec<String>,
     /// Folder ids and names, to tell where a mail is.
-    folders: Vec<(String, String)>,
-    readers: Vec<Option<Box<Reader>>>,
-    destinations: HashMap<String, Option<Arc<Destination>>>,
-    tasks: FuturesUnordered<Task>,
-    reading: usize,
-    fetching: usize,
-    acting: usize,
-    sending: bool,
-    counter: u64,
-    failures: u32,
-    actions_begun: u64,
-    leftovers: bool,
+    pub(super) folders: Vec<(String, String)>,
+    pub(super) readers: Vec<Option<Box<Reader>>>,
+    pub(super) destinations: HashMap<String, Option<Arc<Destination>>>,
+    pub(super) tasks: FuturesUnordered<Task>,
+    pub(super) reading: usize,
+    pub(super) fetching: usize,
+    pub(super) acting: usize,
+    pub(super) sending: bool,
+    pub(super) counter: u64,
+    pub(super) failures: u32,
+    pub(super) actions_begun: u64,
 }
 
 impl<'e> Drive<'e> {
@@ -119,7 +111,6 @@ impl<'e> Drive<'e> {
             counter: 0,
             failures: 0,
             actions_begun: 0,
-            leftovers: row.owed > 0 || row.actions > 0,
             work,
             scene,
             options,
@@ -127,7 +118,7 @@ impl<'e> Drive<'e> {
         }
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.scene.ports.clock.now()
     }
 
@@ -151,7 +142,7 @@ impl<'e> Drive<'e> {
         self.finish();
     }
 
-    fn stop(&mut self, stop: Stop) {
+    pub(super) fn stop(&mut self, stop: Stop) {
         // The first reason counts; a silent one overrides, because then nothing may be written.
         if self
             .end
@@ -188,19 +179,23 @@ impl<'e> Drive<'e> {
     }
 
     fn begin_reading(&mut self) {
+        // Idle folders are polled side by side; while mail waits, one page is read ahead.
         let waiting = self.work.queue.len() + self.work.suspects.len();
-        if self.reading > 0 || waiting >= READ_AHEAD {
-            return;
-        }
+        let most = if waiting == 0 { IN_FLIGHT } else { 1 };
+        while waiting < READ_AHEAD && self.reading < most && self.begin_page() {}
+    }
+
+    /// Starts reading the next page of some folder; `false` if none is left to read.
+    fn begin_page(&mut self) -> bool {
         let Some(at) = self
             .readers
             .iter()
             .position(|reader| reader.as_ref().is_some_and(|reader| !reader.done))
         else {
-            return;
+            return false;
         };
         let Some(mut reader) = self.readers[at].take() else {
-            return;
+            return false;
         };
         let scene = Arc::clone(&self.scene);
         self.reading += 1;
@@ -220,6 +215,7 @@ impl<'e> Drive<'e> {
             }
             .boxed(),
         );
+        true
     }
 
     fn begin_fetching(&mut self) {
@@ -372,7 +368,7 @@ impl<'e> Drive<'e> {
             .all(|reader| reader.as_ref().is_some_and(|reader| reader.done))
     }
 
-    fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         let until_deadline = self
             .options
             .deadline
@@ -388,204 +384,7 @@ impl<'e> Drive<'e> {
         );
     }
 
-    fn take(&mut self, done: Done) {
-        match done {
-            Done::Tick => self.tick(),
-            Done::Page(at, reader, page) => self.take_page(at, reader, page),
-            Done::Looked(candidate, seen) => {
-                self.fetching -= 1;
-                match seen {
-                    Ok(seen) => {
-                        let looked = judge(&self.scene).looked(*candidate, seen, self.scene.start, &self.folders);
-                        match looked {
-                            Ok(candidate) => self.work.admitted.push_front(candidate),
-                            Err(decision) => self.work.ready.push(decision),
-                        }
-                    }
-                    Err(error) if error.stops_the_run() => self.stop(Stop::graph(&error, self.now())),
-                    Err(error) => self.take_fetched(*candidate, Ok(Fetched::Failed(error))),
-                }
-            }
-            Done::Fetched(candidate, fetched) => {
-                self.fetching -= 1;
-                self.take_fetched(*candidate, fetched);
-            }
-            Done::Committed(committer, result, group) => self.take_committed(committer, result, *group),
-            Done::Sent(sent) => {
-                self.sending = false;
-                match sent {
-                    Ok(sent) => {
-                        self.work.tally.delivered += sent.delivered;
-                        self.outbox.done(sent);
-                    }
-                    Err(error) => self.stop(Stop::record(&error)),
-                }
-            }
-            Done::Destination(wanted, destination) => {
-                self.acting -= 1;
-                match destination {
-                    Ok(destination) => {
-                        self.destinations.insert(wanted, Some(Arc::new(destination)));
-                    }
-                    Err(stop) => self.stop(stop),
-                }
-            }
-            Done::Acted(before, acted) => {
-                self.acting -= 1;
-                self.take_acted(*before, *acted);
-            }
-        }
-        self.show_progress();
-    }
-
-    fn take_page(&mut self, at: usize, reader: Box<Reader>, page: Result<Page, PageError>) {
-        self.reading -= 1;
-        match page {
-            Ok(mut page) => {
-                self.end.report.problems.append(&mut page.problems);
-                let judge = judge(&self.scene);
-                let (id, name) = self.folders[at].clone();
-                self.work.take_page(at, page, &reader.at, (&id, &name), &judge);
-            }
-            Err(PageError::Graph(error)) => self.stop(Stop::graph(&error, self.now())),
-            Err(PageError::Record(error)) => self.stop(Stop::record(&error)),
-        }
-        self.readers[at] = Some(reader);
-    }
-
-    fn take_fetched(&mut self, candidate: Candidate, fetched: Result<Fetched, ArchiveError>) {
-        let fetched = match fetched {
-            Ok(fetched) => fetched,
-            // Bytes that cannot be kept are nobody's fault but the archive's: nothing is recorded of them.
-            Err(error) => return self.stop(Stop::plain(Next::Operator, error.to_string(), false)),
-        };
-        let service = matches!(&fetched, Fetched::Failed(error) if matches!(error.kind, crate::graph::GraphErrorKind::Unavailable));
-        self.failures = if service { self.failures + 1 } else { 0 };
-        if let Fetched::Failed(error) = &fetched
-            && service
-            && self.failures >= FAILURES_IN_A_ROW
-        {
-            return self.stop(Stop::graph(error, self.now()));
-        }
-        if let Fetched::Failed(error) = &fetched {
-            debug!(message = %candidate.key, error = %error, request_id = error.request_id, "not fetched");
-        }
-        match judge(&self.scene).fetched(candidate, fetched) {
-            Ok(decision) => self.work.ready.push(decision),
-            Err(error) => self.stop(Stop::graph(&error, self.now())),
-        }
-    }
-
-    fn take_committed(&mut self, committer: Box<Committer>, result: Result<(), CommitError>, group: Group) {
-        self.end.committer = Some(*committer);
-        match result {
-            Ok(()) => {
-                self.next_sequence = group.next_sequence;
-                self.sent_saved = group.sent;
-                let (events, _) = self.work.committed(group);
-                for (sequence, event) in events {
-                    self.outbox.add(sequence, event);
-                }
-                self.outbox.recorded = self.outbox.recorded.max(self.next_sequence - 1);
-            }
-            Err(CommitError::OnRecord(key)) => {
-                if !self.work.put_back(group, &key) {
-                    self.stop(Stop::commit(&CommitError::OnRecord(key)));
-                }
-            }
-            Err(error) => self.stop(Stop::commit(&error)),
-        }
-    }
-
-    fn take_acted(&mut self, action: PendingAction, acted: Acted) {
-        match acted {
-            Acted::Stop(error) => self.stop(Stop::graph(&error, self.now())),
-            acted => {
-                if let Acted::Again(again) | Acted::Failed(again) = &acted
-                    && let Some(what) = &again.problem
-                    && !self.end.report.problems.iter().any(|problem| problem.what == *what)
-                    && self.end.report.problems.len() < 20
-                {
-                    self.end.report.problems.push(Problem {
-                        folder: None,
-                        what: what.clone(),
-                        request_id: None,
-                    });
-                }
-                self.work.action_results.push(ActionResult { action, acted });
-            }
-        }
-    }
-
-    /// What earlier runs left: debts that are due, actions that are due.
-    async fn take_leftovers(&mut self) -> Result<(), RecordError> {
-        if !std::mem::take(&mut self.leftovers) {
-            return Ok(());
-        }
-        let now = self.now();
-        let (scene, account) = (Arc::clone(&self.scene), self.scene.row.account.id.to_string());
-        let debts = Debts::new(Arc::clone(&scene.ports.store));
-        let messages = Messages::new(Arc::clone(&scene.ports.store));
-        let mut taken = 0;
-        let mut after: Option<PageMark> = None;
-        while scene.row.owed > 0 {
-            let page = debts.page(&account, 100, after).await?;
-            let due: Vec<_> = page
-                .records
-                .into_iter()
-                .filter(|debt| debt.next_try.is_some_and(|at| at <= now))
-                .collect();
-            let keys: Vec<_> = due.iter().map(|debt| debt.key.clone()).collect();
-            let mut records: HashMap<_, _> = messages
-                .known(&scene.mailbox, &keys)
-                .await?
-                .into_iter()
-                .map(|message| (message.key.clone(), message))
-                .collect();
-            for debt in due {
-                taken += 1;
-                self.work.wait_debt(Candidate {
-                    record: records.remove(&debt.key).map(Box::new),
-                    key: debt.key.clone(),
-                    id: debt.immutable_id.clone(),
-                    envelope: debt.envelope.clone(),
-                    folder: debt.folder.clone(),
-                    seen_in: None,
-                    debt: Some(Box::new(debt)),
-                    strikes: 1,
-                    left: false,
-                    first_walk: false,
-                });
-            }
-            match page.next {
-                Some(mark) if taken < LEFTOVERS => after = Some(mark),
-                more => {
-                    self.end.report.more |= more.is_some();
-                    break;
-                }
-            }
-        }
-        let mut after: Option<PageMark> = None;
-        while scene.row.actions > 0 {
-            let page = debts.actions(&account, 100, after).await?;
-            let due = page
-                .records
-                .into_iter()
-                .filter(|action| action.next_try <= now)
-                .map(|action| (action, false));
-            self.work.action_queue.extend(due);
-            match page.next {
-                Some(mark) if self.work.action_queue.len() < LEFTOVERS => after = Some(mark),
-                more => {
-                    self.end.report.more |= more.is_some();
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn show_progress(&self) {
+    pub(super) fn show_progress(&self) {
         use std::sync::atomic::Ordering::Relaxed;
         let progress: &Progress = &self.options.progress;
         progress.imported.store(self.work.tally.imported, Relaxed);
@@ -613,7 +412,7 @@ impl<'e> Drive<'e> {
         if self.end.complete {
             self.work.clear_marker();
         }
-        self.end.report.more |= self.work.action_queue.len() > 0 && !stopped;
+        self.end.report.more |= !self.work.action_queue.is_empty() && !stopped;
         if let Some(problem) = &self.outbox.problem {
             self.end.report.problems.push(Problem {
                 folder: None,
@@ -623,6 +422,12 @@ impl<'e> Drive<'e> {
         }
         let scene = Arc::clone(&self.scene);
         let judge = judge(&scene);
+        if self.end.stop.as_ref().is_some_and(|stop| stop.silent) {
+            // Nothing may be written any more, so nothing is counted either.
+            self.end.undelivered = self.outbox.recorded.saturating_sub(self.outbox.sent);
+            self.end.tally = std::mem::take(&mut self.work.tally);
+            return;
+        }
         let (mut batch, _) = self.work.assemble(
             &judge,
             scene.row.start_epoch,
@@ -640,7 +445,7 @@ impl<'e> Drive<'e> {
     }
 }
 
-fn judge(scene: &Scene) -> Judge<'_> {
+pub(super) fn judge(scene: &Scene) -> Judge<'_> {
     Judge {
         account: &scene.row.account,
         mailbox: &scene.mailbox,

@@ -71,8 +71,7 @@ pub(super) async fn acquire(ports: &Ports, account: &str, run: &str) -> Result<T
         .await
     {
         Ok(Some(item)) => taken(&item, &item),
-        Ok(None) => Err(missing(account)),
-        Err(StoreError::ConditionFailed { current: None, .. }) => Err(missing(account)),
+        Ok(None) | Err(StoreError::ConditionFailed { current: None, .. }) => Err(missing(account)),
         Err(StoreError::ConditionFailed {
             current: Some(item), ..
         }) => {
@@ -98,11 +97,12 @@ async fn shared(ports: &Ports, account: &str, run: &str, lease_on: Key) -> Resul
         .await
     {
         Ok(Some(item)) => item,
-        Ok(None) => return Ok(Tried::Busy),
         Err(StoreError::ConditionFailed {
             current: Some(item), ..
         }) => return follow(ports, account, run, *item).await,
-        Err(StoreError::ConditionFailed { current: None, .. } | StoreError::Conflict) => return Ok(Tried::Busy),
+        Ok(None) | Err(StoreError::ConditionFailed { current: None, .. } | StoreError::Conflict) => {
+            return Ok(Tried::Busy);
+        }
         Err(error) => return Err(error.into()),
     };
     match ports.store.get(&Accounts::key(account)).await? {

@@ -37,12 +37,14 @@
 //! actions follow behind. Nothing is spawned: dropping the future is the crash that tests rehearse.
 
 pub mod action;
+mod assemble;
 mod begin;
 pub mod check;
 mod commit;
 pub mod debt;
 mod decide;
 mod drive;
+mod end;
 pub mod fetch;
 pub mod folder;
 mod lease;
@@ -53,6 +55,7 @@ pub mod reconcile;
 pub mod report;
 mod rules;
 pub mod run;
+mod take;
 mod work;
 
 pub use begin::BeginError;

@@ -28,8 +28,8 @@ pub enum ReconcileError {
 pub async fn orphans(ports: &Ports, archive: &Archive, row: &AccountRow) -> Result<u64, ReconcileError> {
     let mut by_message: HashMap<MessageKey, Vec<(String, String)>> = HashMap::new();
     for object in archive.objects(&row.account.id).await? {
-        let parts: Vec<&str> = object.splitn(4, '/').collect();
-        let [_, key, attempt, _] = parts.as_slice() else {
+        let pieces: Vec<&str> = object.splitn(4, '/').collect();
+        let [_, key, attempt, _] = pieces.as_slice() else {
             continue;
         };
         let fence = attempt.split('-').next().and_then(|fence| fence.parse::<i64>().ok());

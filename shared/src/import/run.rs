@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tracing::{Instrument as _, info, info_span, warn};
+use tracing::{Instrument as _, info, info_span};
 
 use crate::{
     account::{Mailbox, MailboxKey},
@@ -21,7 +21,6 @@ use crate::{
         accounts::{AccountRow, Accounts, FOLDER_PREFIX, StartAt},
         credentials::Credentials,
         json,
-        runs::Runs,
     },
     time::between,
 };
@@ -29,10 +28,11 @@ use crate::{
 use super::{
     commit::{Batch, CommitError, Committer},
     drive::Drive,
+    end::End,
     folder::{FolderProgress, Walk},
     lease::{self, Tried},
     open::{self, OpenError},
-    report::{LastRun, Outcome, Problem, Progress, RunReport},
+    report::{Outcome, Problem, Progress, RunReport},
     work::Tally,
 };
 
@@ -176,13 +176,20 @@ impl Importer {
             Tried::Taken(row, lease, spent) => (*row, lease, spent),
             Tried::Busy => {
                 info!("another run has the lease");
-                return Ok(self.report(account, run, options, started_at, Outcome::Busy, AccountState::Healthy));
+                return Ok(Self::report(
+                    account,
+                    run,
+                    options,
+                    started_at,
+                    Outcome::Busy,
+                    AccountState::Healthy,
+                ));
             }
         };
         let governor = Arc::new(Governor::new(Arc::clone(&self.ports.clock), spent));
         let counts = Arc::new(Counts::default());
         let mut end = End {
-            report: self.report(account, run, options, started_at, Outcome::Done, AccountState::Healthy),
+            report: Self::report(account, run, options, started_at, Outcome::Done, AccountState::Healthy),
             committer: Some(Committer::new(self.ports.clone(), account, run, lease.clone())),
             tally: Tally::default(),
             batch: Batch::default(),
@@ -193,7 +200,9 @@ impl Importer {
         if let Some(until) = row.paused_until {
             let wait = between(started_at, until);
             if wait > options.patience {
-                let what = format!("Microsoft asked to wait until {until:.0}; it goes on by itself");
+                let what = format!(
+                    "the last run had to wait until {until:.0}, for Microsoft's limits; it goes on by itself then"
+                );
                 end.stop = Some(Stop::plain(Next::Retry { after: Some(wait) }, what, false));
                 return Ok(self.end(end, &row, &governor, &counts).await);
             }
@@ -340,7 +349,6 @@ impl Importer {
     }
 
     fn report(
-        &self,
         account: &str,
         run: &str,
         options: &RunOptions,
@@ -378,110 +386,4 @@ impl Importer {
             problems: Vec::new(),
         }
     }
-
-    /// The last commit: the lease goes, the report stays.
-    async fn end(&self, end: End, row: &AccountRow, governor: &Governor, counts: &Counts) -> RunReport {
-        let End {
-            mut report,
-            committer,
-            tally,
-            mut batch,
-            stop,
-            complete,
-            undelivered,
-        } = end;
-        let now = self.ports.clock.now();
-        fill(&mut report, &tally, row, counts, now);
-        report.undelivered = undelivered;
-        if let Some(stop) = &stop {
-            let meaning = stop.next.meaning();
-            report.problems.extend(stop.problem.clone());
-            report.more = true;
-            report.state = meaning.account;
-            report.outcome = match (&stop.next, &stop.problem) {
-                (Next::Retry { .. }, None) => Outcome::Incomplete,
-                (Next::Retry { .. }, Some(_)) => Outcome::Waiting,
-                _ => Outcome::Failed,
-            };
-            if let Next::Retry { after: Some(after) } = stop.next {
-                let until = crate::time::plus(now, after);
-                report.goes_on_at = Some(until);
-                batch.set.insert("paused_until".into(), json(&until));
-            }
-        } else if report.owed > 0 || report.more || undelivered > 0 || !report.problems.is_empty() {
-            report.outcome = Outcome::Incomplete;
-            if report.state == AccountState::Healthy {
-                report.state = AccountState::Waiting;
-            }
-        }
-        if row.paused_until.is_some() && report.goes_on_at.is_none() {
-            batch.set.insert("paused_until".into(), serde_json::Value::Null);
-        }
-        if complete {
-            batch.set.insert("last_success".into(), json(&now));
-        }
-        batch.set.insert("more".into(), (report.more || undelivered > 0).into());
-        let last = LastRun {
-            run: report.run.clone(),
-            at: now,
-            outcome: report.outcome,
-            state: report.state,
-            problem: report.problems.first().map(|problem| problem.what.clone()),
-        };
-        batch.set.insert("last_run".into(), json(&last));
-        if report.is_idle() {
-            batch.count("idle_runs", 1);
-        } else {
-            batch.writes.push(Runs::write(&report));
-        }
-        if let (Some(mut committer), false) = (committer, stop.as_ref().is_some_and(|stop| stop.silent))
-            && let Err(error) = committer.commit(batch, &governor.spent(), true).await
-        {
-            warn!(%error, "the end of the run could not be recorded");
-            report.problems.push(Problem {
-                folder: None,
-                what: format!("the end of the run could not be recorded: {error}"),
-                request_id: None,
-            });
-            if report.outcome == Outcome::Done {
-                report.outcome = Outcome::Incomplete;
-            }
-        }
-        info!(outcome = ?report.outcome, imported = report.imported, known = report.known, owed = report.owed, requests = report.requests_total, "run ended");
-        report
-    }
-}
-
-/// What a run leaves for its end.
-pub(super) struct End {
-    pub(super) report: RunReport,
-    pub(super) committer: Option<Committer>,
-    pub(super) tally: Tally,
-    pub(super) batch: Batch,
-    pub(super) stop: Option<Stop>,
-    /// Every folder was read to its end.
-    pub(super) complete: bool,
-    pub(super) undelivered: u64,
-}
-
-fn fill(report: &mut RunReport, tally: &Tally, row: &AccountRow, counts: &Counts, now: Timestamp) {
-    use std::sync::atomic::Ordering::Relaxed;
-    let unsigned = |value: i64| u64::try_from(value).unwrap_or_default();
-    report.ended_at = now;
-    report.imported = tally.imported;
-    report.known = tally.known;
-    report.filtered = tally.filtered;
-    report.before_start = tally.before_start;
-    report.quarantined = tally.quarantined;
-    report.gone = tally.gone;
-    report.pages = tally.pages;
-    report.acted = tally.acted;
-    report.delivered = tally.delivered;
-    report.owed = unsigned(row.owed + tally.owed_change);
-    report.actions_pending = unsigned(row.actions + tally.actions_change);
-    report.requests = counts.requests();
-    report.requests_total = report.requests.total();
-    report.throttled = counts.throttled.load(Relaxed);
-    report.waited_ms = counts.waited.load(Relaxed);
-    report.bytes = counts.bytes.load(Relaxed);
 }

@@ -107,13 +107,13 @@ impl Credentials {
             ]),
         )
         .when(Condition::equals("revision", revision));
-        self.changed(id, self.store.update(write).await)
+        Self::changed(id, self.store.update(write).await)
     }
 
     /// Removes one.
     pub async fn remove(&self, id: &str, revision: i64) -> Result<(), RecordError> {
         let write = Write::delete(Self::key(id)).when(Condition::equals("revision", revision));
-        self.changed(id, self.store.update(write).await)
+        Self::changed(id, self.store.update(write).await)
     }
 
     /// Takes the lease under which tokens of this credential are asked for; the fence, or `None` if another holds it.
@@ -181,7 +181,7 @@ impl Credentials {
         }
     }
 
-    fn changed(&self, id: &str, result: Result<Option<Item>, StoreError>) -> Result<(), RecordError> {
+    fn changed(id: &str, result: Result<Option<Item>, StoreError>) -> Result<(), RecordError> {
         match result {
             Ok(_) => Ok(()),
             Err(StoreError::ConditionFailed { current: Some(_), .. } | StoreError::Conflict) => {

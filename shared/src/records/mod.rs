@@ -17,12 +17,14 @@
 //! | `schedules` | account id | when accounts run (one machine) |
 //! | `audit` | time | what admins did |
 
+mod account_row;
 pub mod accounts;
 pub mod audit;
 pub mod credentials;
 pub mod debts;
 pub mod events;
 pub mod messages;
+mod overlap;
 pub mod runs;
 
 use serde::{Serialize, de::DeserializeOwned};

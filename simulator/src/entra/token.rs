@@ -77,10 +77,6 @@ pub(crate) fn known_tenant(options: &Options, tenant: &str) -> Result<(), Refusa
     ))
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "the refusals in Entra's order: the order is the fact"
-)]
 fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refusal> {
     if call.method != Method::POST {
         return Err(Refusal::bad(

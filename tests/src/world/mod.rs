@@ -241,13 +241,13 @@ impl World {
     /// Every message on record for the account's mailbox, by immutable id.
     pub async fn messages(&self, account: &str) -> BTreeMap<String, Message> {
         let row = self.row(account).await;
-        let shelf = Messages::new(Arc::new(self.memory.store.clone()));
+        let records = Messages::new(Arc::new(self.memory.store.clone()));
         let mut found = BTreeMap::new();
         let mut after = None;
         loop {
-            let page = shelf.page(&row.mailbox, 200, after).await.expect("a page");
+            let page = records.page(&row.mailbox, 200, after).await.expect("a page");
             for listed in page.records {
-                let message = shelf
+                let message = records
                     .get(&row.mailbox, &listed.key)
                     .await
                     .expect("a record")

@@ -59,7 +59,7 @@ async fn a_damaged_database_is_refused_on_opening() {
         fs::write(&path, bytes).expect("write");
         match open_store(&data_dir) {
             Err(OpenError::Store(StoreError::Damaged(text))) => {
-                assert!(text.contains("postroom.db") && text.contains("backup"), "{text}")
+                assert!(text.contains("postroom.db") && text.contains("backup"), "{text}");
             }
             Err(error) => panic!("{what} damaged: {error}"),
             Ok(_) => panic!("{what} damaged and opened"),

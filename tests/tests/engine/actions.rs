@@ -124,7 +124,9 @@ async fn a_mail_that_left_before_its_action_is_no_trouble() {
         retry_after: RetryAfter::Seconds(500),
         wording: Wording::Json,
     };
-    world.simulator.arm(FaultSpec::once(RequestKind::Patch, throttled));
+    world
+        .simulator
+        .arm(FaultSpec::once(RequestKind::Patch, throttled).message(&gone));
     world.run("desk").await;
     world.simulator.purge_message(DESK, &gone).expect("purged");
     world.settle("desk", 4).await;

@@ -35,7 +35,7 @@ async fn the_main_path_holds_under_every_reading() {
         let world = World::with(
             number as u64,
             Options {
-                readings: readings.clone(),
+                readings,
                 ..Options::default()
             },
         );

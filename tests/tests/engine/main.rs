@@ -1,5 +1,7 @@
 //! The engine against a simulated Microsoft, in process, in virtual time.
 
+#![expect(clippy::expect_used, reason = "a broken expectation is a failed test")]
+
 mod accounts;
 mod actions;
 mod basics;

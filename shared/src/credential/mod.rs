@@ -1,0 +1,136 @@
+//! The credential: what an administrator types to let Postroom in, and what is refused before it can hurt.
+
+mod check;
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::{
+    field::Id,
+    ports::{SecretName, SecretVersion},
+};
+
+/// How tokens are got (RFC 6749 sections 4.1 and 4.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantType {
+    /// Application permissions: the app itself.
+    ClientCredentials,
+    /// Delegated permissions: a person who signed in.
+    AuthorizationCode,
+}
+
+impl fmt::Display for GrantType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ClientCredentials => "client credentials",
+            Self::AuthorizationCode => "authorization code",
+        })
+    }
+}
+
+/// The fields as typed, before any check.
+#[derive(Debug, Clone, Default)]
+pub struct CredentialForm {
+    /// Short name, used in commands and addresses.
+    pub id: String,
+    /// For people.
+    pub description: String,
+    /// The grant type; must be chosen.
+    pub grant_type: Option<GrantType>,
+    /// Authorization code only; may already carry a query such as `?prompt=select_account`.
+    pub authorization_url: Option<String>,
+    /// Access token URL.
+    pub token_url: String,
+    /// Application (client) id.
+    pub client_id: String,
+    /// Scope, space-separated.
+    pub scope: String,
+    /// Graph base URL with its version; follows from the login host if absent.
+    pub graph_url: Option<String>,
+}
+
+/// A checked credential, as stored. Its secrets lie in the vault under the names it carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// Short name.
+    pub id: Id,
+    /// For people.
+    pub description: String,
+    /// The grant type.
+    pub grant_type: GrantType,
+    /// Authorization code only.
+    pub authorization_url: Option<Url>,
+    /// Access token URL.
+    pub token_url: Url,
+    /// Application (client) id.
+    pub client_id: String,
+    /// Scope, single spaces between.
+    pub scope: String,
+    /// Graph base URL with its version and no slash at its end.
+    pub graph_url: Url,
+    /// Where the client secret lies.
+    pub client_secret: SecretName,
+    /// Where the access token lies.
+    pub access_token: SecretName,
+    /// When it was made, by our clock.
+    pub created_at: Timestamp,
+}
+
+/// What is known of a credential's token, beside its settings and changed by other hands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenState {
+    /// The version in the vault.
+    pub version: SecretVersion,
+    /// Until when it is good, by our clock.
+    pub expires_at: Timestamp,
+    /// When it was got.
+    pub obtained_at: Timestamp,
+    /// Application permissions it carries.
+    pub roles: Vec<String>,
+    /// Delegated permissions it carries.
+    pub scopes: Vec<String>,
+    /// The tenant that issued it.
+    pub tenant: Option<String>,
+    /// A digest of the settings it was asked for with: another client or scope makes it useless.
+    pub settings: String,
+}
+
+/// Checked settings with remarks that do not refuse them.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// As they will be stored (ids of secrets and times are set by the caller).
+    pub settings: Settings,
+    /// What the admin should know.
+    pub warnings: Vec<String>,
+}
+
+/// The checked fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Short name.
+    pub id: Id,
+    /// For people.
+    pub description: String,
+    /// The grant type.
+    pub grant_type: GrantType,
+    /// Authorization code only.
+    pub authorization_url: Option<Url>,
+    /// Access token URL.
+    pub token_url: Url,
+    /// Application (client) id.
+    pub client_id: String,
+    /// Scope.
+    pub scope: String,
+    /// Graph base URL.
+    pub graph_url: Url,
+}
+
+/// A remark if a client secret looks like the wrong copy; never shows it.
+pub fn client_secret_warning(secret: &crate::secret::Secret) -> Option<&'static str> {
+    (uuid::Uuid::parse_str(secret.expose()).is_ok())
+        .then_some("the client secret looks like a Secret ID; what is needed is its Value, shown once when the secret is made (AADSTS7000215 otherwise)")
+}
