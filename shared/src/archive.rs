@@ -65,7 +65,7 @@ impl Attempt {
 
 /// `name` may name folders: `attachments/001-report.pdf`. Joined as one part, its slash would be escaped.
 fn below(root: &Path, name: &str) -> Path {
-    name.split('/').fold(root.clone(), |path, part| path.join(part))
+    name.split('/').fold(root.clone(), Path::join)
 }
 
 impl Archive {
