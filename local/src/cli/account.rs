@@ -65,7 +65,7 @@ async fn list(desk: &Desk) -> Result<Answer, Failure> {
         1,
     );
     for row in &rows {
-        table.row(vec![
+        table.row(&[
             row.account.id.to_string(),
             row.account.mailbox.as_str().to_owned(),
             folders(row),

@@ -16,13 +16,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
         5 Microsoft was not available, 6 disk, store or vault need an operator."
 )]
 pub(crate) struct Arguments {
-    /// Where Postroom keeps its data [env: POSTROOM_DATA_DIR; default: the platform's data folder]
+    /// Where Postroom keeps its data [env: `POSTROOM_DATA_DIR`; default: the platform's data folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Print one JSON value on standard output and nothing else there
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// What to log on standard error, such as `info` or `shared=debug` [env: POSTROOM_LOG]
+    /// What to log on standard error, such as `info` or `shared=debug` [env: `POSTROOM_LOG`]
     #[arg(long, global = true, value_name = "FILTER")]
     pub(crate) log: Option<String>,
     #[command(subcommand)]

@@ -82,7 +82,7 @@ async fn list(desk: &Desk) -> Result<Answer, Failure> {
     let mut table = Table::new(&["id", "grant type", "token", "accounts", "description"], 4);
     for row in desk.credentials.all().await? {
         let users = users_of(desk, row.credential.id.as_str()).await?;
-        table.row(vec![
+        table.row(&[
             row.credential.id.to_string(),
             row.credential.grant_type.to_string(),
             token_state(desk, &row),

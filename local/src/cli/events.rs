@@ -69,7 +69,7 @@ async fn list(desk: &Desk, typed: &EventsArguments) -> Result<Answer, Failure> {
     for (sent, event) in &all {
         let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
         let subject = event.pointer("/summary/subject").and_then(Value::as_str).unwrap_or("-");
-        table.row(vec![
+        table.row(&[
             sequence(event).to_string(),
             text("account"),
             text("type"),

@@ -34,11 +34,11 @@ struct List {
 
 impl<'a> Merged<'a> {
     /// Of these mailboxes, before this sort key.
-    pub(crate) fn new(desk: &'a Desk, mailboxes: Vec<MailboxKey>, before: Option<String>) -> Self {
+    pub(crate) fn new(desk: &'a Desk, mailboxes: Vec<MailboxKey>, before: Option<&str>) -> Self {
         let list = |mailbox| List {
             mailbox,
             read: VecDeque::new(),
-            before: before.clone(),
+            before: before.map(str::to_owned),
             ended: false,
         };
         Self {
@@ -86,7 +86,7 @@ pub(crate) async fn mailboxes(desk: &Desk, account: Option<&str>) -> Result<Vec<
 pub(super) async fn run(desk: &Desk, typed: &MessagesArguments) -> Result<Answer, Failure> {
     let before = typed.after.as_deref().map(from_mark).transpose()?;
     let mailboxes = mailboxes(desk, typed.account.as_deref()).await?;
-    let mut merged = Merged::new(desk, mailboxes, before);
+    let mut merged = Merged::new(desk, mailboxes, before.as_deref());
     let needle = typed.search.as_ref().map(|text| text.trim().to_lowercase());
     let mut found: Vec<Listed> = Vec::new();
     let mut looked_through = 0_u64;
@@ -148,7 +148,7 @@ pub(crate) fn listed_text<'a>(desk: &Desk, found: impl Iterator<Item = &'a Liste
             shared::message::Disposition::Imported => subject,
             other => format!("[{other}] {subject}"),
         };
-        table.row(vec![
+        table.row(&[
             listed.key.0.chars().take(8).collect(),
             envelope
                 .received

@@ -1,4 +1,9 @@
 //! The command line: reads what was typed, opens the data directory, lets one command answer, prints the answer.
+#![expect(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "text for people is put together here; what is written reads better than how"
+)]
 
 mod account;
 pub(crate) mod account_edit;

@@ -62,7 +62,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// As the terminal and the environment say (NO_COLOR: https://no-color.org).
+    /// As the terminal and the environment say (`NO_COLOR`: <https://no-color.org>).
     pub(crate) fn new(json: bool, lookup: &dyn Fn(&str) -> Option<String>) -> Self {
         let plain = lookup("NO_COLOR").is_some_and(|value| !value.is_empty())
             || lookup("TERM").is_some_and(|value| value == "dumb");
@@ -118,7 +118,7 @@ impl Output {
     }
 
     /// Progress and remarks: standard error.
-    pub(crate) fn note(&self, what: &str) {
+    pub(crate) fn note(what: &str) {
         let _ = writeln!(io::stderr(), "{what}");
     }
 
@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(size(999), "999 B");
         assert_eq!(size(1_500_000), "1.5 MB");
         assert_eq!(span(Duration::from_secs(59)), "59 s");
-        assert_eq!(span(Duration::from_secs(3_600)), "60 min");
+        assert_eq!(span(Duration::from_hours(1)), "60 min");
         assert_eq!(count(1, "message"), "1 message");
         assert_eq!(count(0, "message"), "0 messages");
     }

@@ -34,7 +34,7 @@ pub(super) async fn run(desk: &Desk, typed: &ListArguments) -> Result<Answer, Fa
         7,
     );
     for report in &all {
-        table.row(vec![
+        table.row(&[
             desk.output.short_time(report.started_at, desk.now()),
             report.account.clone(),
             report.trigger.clone(),

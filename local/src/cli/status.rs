@@ -46,7 +46,7 @@ pub(super) async fn run(desk: &Desk) -> Result<Answer, Failure> {
     let mut silent = Vec::new();
     for row in &rows {
         let id = &row.account.id;
-        table.row(vec![
+        table.row(&[
             id.to_string(),
             state(row),
             row.last_success.map_or_else(|| "never".into(), |at| ago(at, now)),

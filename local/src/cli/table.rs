@@ -24,7 +24,7 @@ impl Table {
     }
 
     /// One more row.
-    pub(crate) fn row(&mut self, cells: Vec<String>) {
+    pub(crate) fn row(&mut self, cells: &[String]) {
         self.rows.push(cells.iter().map(|cell| clean(cell)).collect());
     }
 
@@ -112,8 +112,8 @@ mod tests {
     #[test]
     fn one_column_gives_way() {
         let mut table = Table::new(&["id", "subject", "size"], 1);
-        table.row(vec!["abc".into(), "x".repeat(200), "1 kB".into()]);
-        table.row(vec!["abc".into(), "日本".repeat(60), "1 kB".into()]);
+        table.row(&["abc".into(), "x".repeat(200), "1 kB".into()]);
+        table.row(&["abc".into(), "日本".repeat(60), "1 kB".into()]);
         for line in table.text().lines() {
             assert!(width(line) <= 80, "{line}");
             assert!(line.starts_with("id") || line.ends_with("1 kB"), "{line}");

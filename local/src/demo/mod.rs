@@ -70,7 +70,7 @@ pub(crate) async fn run(
 /// What a person reads; with `--json` it goes to standard error.
 fn say(output: &Output, text: &str) -> Result<(), Failure> {
     if output.json {
-        output.note(text);
+        Output::note(text);
         return Ok(());
     }
     print(&format!("{text}\n"))

@@ -14,7 +14,7 @@ use crate::cli::{
     Desk,
     arguments::ServeArguments,
     failure::Failure,
-    output::{self, Answer},
+    output::{self, Answer, Output},
 };
 use runner::Runner;
 
@@ -41,7 +41,7 @@ pub(crate) async fn run(desk: &Desk, typed: &ServeArguments) -> Result<Answer, F
             json!({"listening": format!("http://{here}"), "pid": std::process::id()})
         ))?;
     } else {
-        desk.output.note(&format!(
+        Output::note(&format!(
             "Postroom serves; its status page is http://{here}/. Ctrl-C stops it."
         ));
     }

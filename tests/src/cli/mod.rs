@@ -1,4 +1,8 @@
 //! A bench for the real binary: a data directory of its own, a simulated tenant on a socket, one call per command.
+#![expect(
+    clippy::expect_used,
+    reason = "only tests use it: what cannot be set up fails the test"
+)]
 
 use std::{
     io::Write as _,
@@ -71,7 +75,17 @@ pub fn binary() -> &'static Path {
         let profile = tests.parent().and_then(Path::parent).expect("target/debug/deps");
         let target = profile.parent().expect("target/debug");
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "-p", "local", "--bin", "postroom", "--target-dir"])
+            .args([
+                "build",
+                "--quiet",
+                "-p",
+                "local",
+                "-p",
+                "tests",
+                "--bin",
+                "postroom",
+                "--target-dir",
+            ])
             .arg(target)
             .args(if profile.ends_with("release") {
                 &["--release"][..]
