@@ -135,7 +135,11 @@ impl Books {
         assert_eq!(messages.len(), wanted.len(), "{account}: nothing that never was");
         self.check_events(account, &messages);
         let row = self.account(account).await;
-        assert_eq!((row.owed, row.quarantined, row.unsent()), (0, 0, 0), "{account}: at rest");
+        assert_eq!(
+            (row.owed, row.quarantined, row.unsent()),
+            (0, 0, 0),
+            "{account}: at rest"
+        );
         wanted.len()
     }
 
@@ -176,7 +180,10 @@ impl Books {
             .filter(|message| message.disposition == Disposition::Imported)
             .map(|message| (message.key.0.as_str(), message.sequence.expect("a sequence number")))
             .collect();
-        assert_eq!(told, recorded, "{account}: one event per imported message, with its number");
+        assert_eq!(
+            told, recorded,
+            "{account}: one event per imported message, with its number"
+        );
     }
 }
 

@@ -62,7 +62,10 @@ impl SmallDisk {
 
     fn remount(&self, options: &str) {
         let options = format!("remount,{options}");
-        assert!(run("mount", &["-o", &options], self.at.path()), "remounted with {options}");
+        assert!(
+            run("mount", &["-o", &options], self.at.path()),
+            "remounted with {options}"
+        );
     }
 
     fn data_dir(&self) -> PathBuf {
@@ -126,7 +129,10 @@ async fn a_damaged_database_is_refused_and_its_backup_goes_on() {
     std::fs::write(&database, &bad).expect("damage");
     deliver(&desk, 5);
     asks_for_an_operator(&import(&desk).await, &["postroom.db"]);
-    assert!(std::fs::read(&database).expect("the database") == bad, "nothing was changed");
+    assert!(
+        std::fs::read(&database).expect("the database") == bad,
+        "nothing was changed"
+    );
     std::fs::write(&database, &good).expect("the backup");
     nothing_is_lost(&desk).await;
 }

@@ -1,8 +1,5 @@
 //! The real binary: killed at random moments, measured, fed with real mail, put on a broken disk.
-#![expect(
-    clippy::expect_used,
-    reason = "a test that cannot go on says so by failing"
-)]
+#![expect(clippy::expect_used, reason = "a test that cannot go on says so by failing")]
 
 mod disk;
 mod kill;

@@ -24,7 +24,10 @@ fn keeps_the_promise(said: &Said, what: &str) {
 async fn ten_thousand_messages() {
     let desk = Desk::open(Options::default()).await;
     // Two mailboxes side by side: one alone may have 9,600 requests in ten minutes.
-    for (account, mailbox) in [("one", "one@harbour-homes.example"), ("two", "two@harbour-homes.example")] {
+    for (account, mailbox) in [
+        ("one", "one@harbour-homes.example"),
+        ("two", "two@harbour-homes.example"),
+    ] {
         desk.add_account(account, mailbox, &[]).await;
         desk.simulator.fill(mailbox, "inbox", 5_000, 365).expect("a mailbox");
     }

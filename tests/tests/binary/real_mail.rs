@@ -11,12 +11,10 @@ const MAILBOX: &str = "archive@harbour-homes.example";
 /// How many messages are searched for, by each of their properties.
 const SEARCHES: usize = 12;
 /// Why CPython's `email` package may see an attachment otherwise. Whatever is not explained here fails the test.
-const REASONS: &[(&str, &str)] = &[
-    (
-        "message-written-anew",
-        "CPython takes a message/* part apart and writes it anew; the archive keeps its bytes as sent",
-    ),
-];
+const REASONS: &[(&str, &str)] = &[(
+    "message-written-anew",
+    "CPython takes a message/* part apart and writes it anew; the archive keeps its bytes as sent",
+)];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mailbox_of_real_mail_imports_whole() {
@@ -99,7 +97,10 @@ fn attachments_are_those_cpython_sees(desk: &Desk) {
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said: Value = serde_json::from_slice(&output.stdout).expect("one JSON value");
-    assert!(said["attachments"].as_u64() > Some(100), "there is something to compare");
+    assert!(
+        said["attachments"].as_u64() > Some(100),
+        "there is something to compare"
+    );
     let mut explained: BTreeMap<&str, usize> = BTreeMap::new();
     let mut unexplained = Vec::new();
     for one in said["disagreements"].as_array().expect("a list") {
