@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, path::Path};
 
 use crate::{field::Id, message::MessageKey};
@@ -106,16 +106,13 @@ impl Archive {
         read.await.map_err(|error| ArchiveError::new("read", &path, error))
     }
 
-    /// Attempts of one account with their objects, for reconciliation.
-    pub async fn objects(&self, account: &Id) -> Result<Vec<String>, ArchiveError> {
+    /// Paths of all objects of an account, for reconciliation; in no order, as they are found.
+    pub fn objects(&self, account: &Id) -> BoxStream<'static, Result<String, ArchiveError>> {
         let root = Path::from(account.as_str());
-        let list = self
-            .store
-            .list(Some(&root))
-            .map_ok(|object| object.location.to_string());
-        list.try_collect()
-            .await
-            .map_err(|error| ArchiveError::new("list", &root, error))
+        let list = self.store.list(Some(&root));
+        list.map_ok(|object| object.location.to_string())
+            .map_err(move |error| ArchiveError::new("list", &root, error))
+            .boxed()
     }
 
     /// Removes one object.

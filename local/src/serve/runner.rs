@@ -9,7 +9,8 @@ use std::{
 
 use jiff::Timestamp;
 use shared::{
-    import::{Importer, RunOptions, report::Outcome},
+    archive::Archive,
+    import::{Importer, RunOptions, reconcile::orphans, report::Outcome},
     ports::{Ports, Schedule},
     records::accounts::{AccountRow, Accounts},
     time::{between, plus},
@@ -32,6 +33,8 @@ const LOOK: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(15);
 /// How often schedules are compared with accounts.
 const MEND: Duration = Duration::from_mins(1);
+/// How often the archive is freed of what no record names.
+const RECONCILE: Duration = Duration::from_hours(24);
 /// How often a silence is told.
 const TELL: Duration = Duration::from_hours(1);
 
@@ -39,6 +42,7 @@ const TELL: Duration = Duration::from_hours(1);
 pub(super) struct Runner {
     importer: Arc<Importer>,
     accounts: Accounts,
+    archive: Archive,
     ports: Ports,
     patience: Duration,
     places: Semaphore,
@@ -64,6 +68,7 @@ impl Runner {
         Self {
             importer: Arc::clone(&desk.importer),
             accounts: desk.accounts.clone(),
+            archive: desk.archive.clone(),
             ports: desk.opened.ports.clone(),
             patience: desk.config.patience,
             places: Semaphore::new(AT_ONCE),
@@ -151,12 +156,32 @@ impl Runner {
         Ok(())
     }
 
+    /// Frees the archive of attempts that no record names: of runs that were killed, of mail that was asked for twice.
+    async fn reconcile(&self) {
+        let rows = match self.accounts.all().await {
+            Ok(rows) => rows,
+            Err(problem) => return warn!(%problem, "the accounts could not be read; the archive is looked at tomorrow"),
+        };
+        for row in rows {
+            let account = row.account.id.as_str();
+            match orphans(&self.ports, &self.archive, &row).await {
+                Ok(0) => {}
+                Ok(removed) => info!(
+                    account,
+                    removed, "the archive was freed of objects that no record names"
+                ),
+                Err(problem) => warn!(account, %problem, "the archive could not be compared with the records"),
+            }
+        }
+    }
+
     /// Looks at all accounts every few seconds until `stop` completes.
     pub(super) async fn watch(self: &Arc<Self>, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
         let mut runs = JoinSet::new();
         let mut told: HashMap<String, Timestamp> = HashMap::new();
         let mut mended = self.ports.clock.now();
+        let mut reconciled = mended;
         loop {
             tokio::select! {
                 () = &mut stop => break,
@@ -167,6 +192,11 @@ impl Runner {
             if between(mended, now) >= MEND {
                 mended = now;
                 self.mend_schedules().await;
+            }
+            if between(reconciled, now) >= RECONCILE {
+                reconciled = now;
+                let runner = Arc::clone(self);
+                runs.spawn(async move { runner.reconcile().await });
             }
             match self.accounts.all().await {
                 Ok(rows) => {

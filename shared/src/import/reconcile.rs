@@ -5,11 +5,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use futures::{StreamExt as _, TryStreamExt as _};
+
 use crate::{
     archive::{Archive, ArchiveError},
     message::MessageKey,
     ports::Ports,
-    records::{RecordError, accounts::AccountRow, messages::Messages},
+    records::{RecordError, accounts::AccountRow, messages::Messages, number},
 };
 
 /// Why it did not finish.
@@ -23,41 +25,45 @@ pub enum ReconcileError {
     Record(#[from] RecordError),
 }
 
+/// Objects looked at together.
+const CHUNK: usize = 1_000;
+
 /// Removes objects of attempts that no record names and that no run can still be writing: their fence is below that of
-/// the account's last lease, which must be free. Returns how many objects went.
+/// the last lease there was. Returns how many objects went.
 pub async fn orphans(ports: &Ports, archive: &Archive, row: &AccountRow) -> Result<u64, ReconcileError> {
-    let mut by_message: HashMap<MessageKey, Vec<(String, String)>> = HashMap::new();
-    for object in archive.objects(&row.account.id).await? {
-        let pieces: Vec<&str> = object.splitn(4, '/').collect();
-        let [_, key, attempt, _] = pieces.as_slice() else {
-            continue;
-        };
-        let fence = attempt.split('-').next().and_then(|fence| fence.parse::<i64>().ok());
-        if fence.is_some_and(|fence| fence < row.fence) {
-            by_message
-                .entry(MessageKey((*key).to_owned()))
-                .or_default()
-                .push(((*attempt).to_owned(), object.clone()));
-        }
-    }
+    let lease = ports.store.get(&row.lease_on).await.map_err(RecordError::from)?;
+    let fence = lease.map_or(row.fence, |item| number(&item, "fence"));
     let messages = Messages::new(Arc::clone(&ports.store));
-    let keys: Vec<MessageKey> = by_message.keys().cloned().collect();
+    let mut objects = archive.objects(&row.account.id).try_chunks(CHUNK).boxed();
     let mut removed = 0;
-    for chunk in keys.chunks(100) {
+    while let Some(chunk) = objects.try_next().await.map_err(|error| error.1)? {
+        let old: Vec<(MessageKey, String, String)> =
+            chunk.into_iter().filter_map(|object| below(object, fence)).collect();
+        let mut keys: Vec<MessageKey> = old.iter().map(|(key, ..)| key.clone()).collect();
+        keys.sort();
+        keys.dedup();
         let named: HashMap<MessageKey, String> = messages
-            .known(&row.mailbox, chunk)
+            .known(&row.mailbox, &keys)
             .await?
             .into_iter()
             .filter_map(|message| Some((message.key, message.archived?.attempt)))
             .collect();
-        for key in chunk {
-            for (attempt, object) in by_message.remove(key).unwrap_or_default() {
-                if named.get(key) != Some(&attempt) {
-                    archive.remove(&object).await?;
-                    removed += 1;
-                }
+        for (key, attempt, object) in old {
+            if named.get(&key) != Some(&attempt) {
+                archive.remove(&object).await?;
+                removed += 1;
             }
         }
     }
     Ok(removed)
+}
+
+/// Message, attempt and path of an object whose attempt was made under a fence below this one.
+fn below(object: String, fence: i64) -> Option<(MessageKey, String, String)> {
+    let pieces: Vec<&str> = object.splitn(4, '/').collect();
+    let [_, key, attempt, _] = pieces.as_slice() else {
+        return None;
+    };
+    let made_under: i64 = attempt.split('-').next()?.parse().ok()?;
+    (made_under < fence).then(|| (MessageKey((*key).to_owned()), (*attempt).to_owned(), object.clone()))
 }

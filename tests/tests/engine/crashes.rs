@@ -105,3 +105,32 @@ async fn a_mail_that_kills_the_process_is_set_aside_after_three_strikes_with_its
         "the others went on"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_dead_runs_left_in_the_archive_goes_and_nothing_else() {
+    let world = World::new(6);
+    world.fill(12);
+    world.usual(|_| {}).await;
+    for step in [30, 45, 60] {
+        world.crash.arm(Point::After(step));
+        let (importer, options) = (world.importer(), RunOptions::new("test"));
+        assert!(
+            world.crash.or(importer.run("desk", &options)).await.is_none(),
+            "step {step}"
+        );
+        world.restart();
+    }
+    world.settle("desk", 3).await;
+    // The last lease's own attempts are left alone until the next one.
+    world.run("desk").await;
+    let row = world.row("desk").await;
+    let removed = shared::import::reconcile::orphans(&world.ports(), &world.archive(), &row)
+        .await
+        .expect("reconciled");
+    assert!(removed > 0, "three dead runs left nothing");
+    world.audit().all_imported().await;
+    let again = shared::import::reconcile::orphans(&world.ports(), &world.archive(), &row)
+        .await
+        .expect("reconciled");
+    assert_eq!(again, 0);
+}
