@@ -86,19 +86,24 @@ impl Books {
         std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
-    /// The attempts that lie in the archive of an account, as `account/key/attempt`.
-    pub fn attempts(&self, account: &str) -> BTreeSet<String> {
-        let mut found = BTreeSet::new();
+    /// The files that lie in the archive of an account, each as `account/key/attempt/..`.
+    pub fn archived_files(&self, account: &str) -> Vec<String> {
         let archive = self.root.join("archive");
-        for message in directories(&archive.join(account)) {
-            for attempt in directories(&message) {
-                let inside = attempt.strip_prefix(&archive).expect("a path in the archive");
-                // Directories that reconciliation emptied are no attempts.
-                if std::fs::read_dir(&attempt).is_ok_and(|mut entries| entries.next().is_some()) {
-                    found.insert(inside.to_string_lossy().into_owned());
+        let mut found = Vec::new();
+        let mut open = vec![archive.join(account)];
+        while let Some(directory) = open.pop() {
+            let Ok(entries) = std::fs::read_dir(&directory) else {
+                continue;
+            };
+            for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+                match path.strip_prefix(&archive) {
+                    Ok(_) if path.is_dir() => open.push(path),
+                    Ok(inside) => found.push(inside.to_string_lossy().into_owned()),
+                    Err(_) => {}
                 }
             }
         }
+        found.sort();
         found
     }
 
@@ -185,15 +190,4 @@ impl Books {
             "{account}: one event per imported message, with its number"
         );
     }
-}
-
-fn directories(path: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(path) else {
-        return Vec::new();
-    };
-    entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
-        .collect()
 }

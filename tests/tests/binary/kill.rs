@@ -1,6 +1,7 @@
 //! Kill -9 at any moment, start again: nothing lost, nothing twice.
 
 use std::{
+    collections::BTreeSet,
     ops::RangeInclusive,
     sync::{
         Arc,
@@ -219,18 +220,35 @@ async fn retry_struck(desk: &Desk) -> usize {
     owed.len()
 }
 
-/// After reconciliation the archive holds the attempts that the records name, and no other.
+/// After reconciliation the archive holds files of the attempts that the records name, and no others.
 async fn only_what_counts_is_left(desk: &Desk) {
+    // Attempts of the last run are left alone, since it might still be at work: one more run makes it a past one.
+    let _ = desk.run(&["import", "--all"]).await.exits(0);
     let removed: Value = desk.run(&["--json", "reconcile"]).await.exits(0).json();
     println!("reconcile: {removed}");
     let books = desk.books();
     for account in ["desk", "orders"] {
-        let named = books
-            .messages(account)
-            .await
-            .into_values()
-            .filter_map(|message| Some(message.archived?.path))
+        let messages = books.messages(account).await;
+        let named: BTreeSet<&str> = messages
+            .values()
+            .filter_map(|message| Some(message.archived.as_ref()?.path.as_str()))
             .collect();
-        assert_eq!(books.attempts(account), named, "{account}: attempts in the archive");
+        // A write that was killed leaves its half under a name that is never read: `message.eml#1`.
+        let (half, files): (Vec<String>, Vec<String>) = books
+            .archived_files(account)
+            .into_iter()
+            .partition(|file| file.contains('#'));
+        println!("{account}: {} half-written files", half.len());
+        let stray: Vec<&String> = files
+            .iter()
+            .filter(|file| {
+                let attempt: Vec<&str> = file.splitn(4, '/').take(3).collect();
+                !named.contains(attempt.join("/").as_str())
+            })
+            .collect();
+        assert!(
+            stray.is_empty(),
+            "{account}: files of attempts that no record names: {stray:#?}"
+        );
     }
 }
