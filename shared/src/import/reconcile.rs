@@ -37,8 +37,7 @@ pub async fn orphans(ports: &Ports, archive: &Archive, row: &AccountRow) -> Resu
     let mut objects = archive.objects(&row.account.id).try_chunks(CHUNK).boxed();
     let mut removed = 0;
     while let Some(chunk) = objects.try_next().await.map_err(|error| error.1)? {
-        let old: Vec<(MessageKey, String, String)> =
-            chunk.into_iter().filter_map(|object| below(object, fence)).collect();
+        let old: Vec<(MessageKey, String, String)> = chunk.iter().filter_map(|object| below(object, fence)).collect();
         let mut keys: Vec<MessageKey> = old.iter().map(|(key, ..)| key.clone()).collect();
         keys.sort();
         keys.dedup();
@@ -59,11 +58,11 @@ pub async fn orphans(ports: &Ports, archive: &Archive, row: &AccountRow) -> Resu
 }
 
 /// Message, attempt and path of an object whose attempt was made under a fence below this one.
-fn below(object: String, fence: i64) -> Option<(MessageKey, String, String)> {
+fn below(object: &str, fence: i64) -> Option<(MessageKey, String, String)> {
     let pieces: Vec<&str> = object.splitn(4, '/').collect();
     let [_, key, attempt, _] = pieces.as_slice() else {
         return None;
     };
     let made_under: i64 = attempt.split('-').next()?.parse().ok()?;
-    (made_under < fence).then(|| (MessageKey((*key).to_owned()), (*attempt).to_owned(), object.clone()))
+    (made_under < fence).then(|| (MessageKey((*key).to_owned()), (*attempt).to_owned(), object.to_owned()))
 }
