@@ -36,10 +36,10 @@ pub struct Books {
 impl Books {
     /// Opens them as the binary does.
     pub fn open(root: &Path) -> Self {
-        let data_dir = DataDir::open(root).expect("a data directory");
+        let directory = DataDir::open(root).expect("a data directory");
         Self {
             root: root.to_owned(),
-            opened: open(data_dir, &OpenOptions::default()).expect("books that open"),
+            opened: open(directory, &OpenOptions::default()).expect("books that open"),
         }
     }
 
