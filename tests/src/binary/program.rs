@@ -34,11 +34,11 @@ pub fn binary() -> &'static Path {
         if target.ends_with("release") {
             build.arg("--release");
         }
-        let built = build
+        let status = build
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .status()
             .expect("cargo runs");
-        assert!(built.success(), "the binary could not be built");
+        assert!(status.success(), "the binary could not be built");
         target.join("postroom")
     })
 }

@@ -87,8 +87,8 @@ fn run(program: &str, arguments: &[&str], at: &Path) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk() {
-    let Some(disk) = SmallDisk::mount("6m") else { return };
-    let desk = desk_in(Some(disk.data_dir())).await;
+    let Some(small) = SmallDisk::mount("6m") else { return };
+    let desk = desk_in(Some(small.data_dir())).await;
     deliver(&desk, 5);
     let _ = import(&desk).await.exits(0);
     for _ in 0..30 {
@@ -97,20 +97,20 @@ async fn a_full_disk() {
     asks_for_an_operator(&import(&desk).await, &["space"]);
     // Not even the second try makes it worse.
     asks_for_an_operator(&import(&desk).await, &["space"]);
-    disk.remount("size=256m");
+    small.remount("size=256m");
     nothing_is_lost(&desk).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_became_read_only() {
-    let Some(disk) = SmallDisk::mount("64m") else { return };
-    let desk = desk_in(Some(disk.data_dir())).await;
+    let Some(small) = SmallDisk::mount("64m") else { return };
+    let desk = desk_in(Some(small.data_dir())).await;
     deliver(&desk, 5);
     let _ = import(&desk).await.exits(0);
     deliver(&desk, 5);
-    disk.remount("ro");
+    small.remount("ro");
     asks_for_an_operator(&import(&desk).await, &["read-only"]);
-    disk.remount("rw");
+    small.remount("rw");
     nothing_is_lost(&desk).await;
 }
 
