@@ -5,4 +5,5 @@ pub mod adapters;
 pub mod cli;
 #[cfg(feature = "demo")]
 mod demo;
+mod reconcile;
 mod serve;

@@ -221,9 +221,10 @@ pub struct Debt {
     pub envelope: Envelope,
     /// Since when.
     pub since: Timestamp,
-    /// Take the bytes only and parse nothing: it killed the process before.
+    /// How often it was set aside because the process died while it was read. The first time it is tried again by
+    /// itself: a process that is killed from outside looks the same.
     #[serde(default)]
-    pub raw_only: bool,
+    pub struck: u32,
 }
 
 /// An event, as it goes to the receiver. The stable id and the sequence number let a receiver count each once.

@@ -185,3 +185,12 @@ pub(crate) fn needs_sign_in(account: &Account, credential: &shared::credential::
     }
     Ok(())
 }
+
+impl From<crate::reconcile::Error> for Failure {
+    fn from(error: crate::reconcile::Error) -> Self {
+        match error {
+            crate::reconcile::Error::Reconcile(error) => error.into(),
+            directory @ crate::reconcile::Error::Directory { .. } => Self::operator(directory.to_string()),
+        }
+    }
+}

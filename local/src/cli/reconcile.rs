@@ -1,7 +1,8 @@
 //! `postroom reconcile`: removes bytes from the archive that no record names.
 
 use serde_json::{Value, json};
-use shared::import::reconcile::orphans;
+
+use crate::reconcile::reconcile;
 
 use super::{
     Desk,
@@ -13,7 +14,7 @@ pub(super) async fn run(desk: &Desk, id: Option<&str>) -> Result<Answer, Failure
     let mut values = Vec::new();
     let mut text = String::new();
     for row in desk.accounts_of(id).await? {
-        let removed = orphans(&desk.opened.ports, &desk.archive, &row).await?;
+        let removed = reconcile(&desk.opened.ports, &desk.archive, &desk.opened.data_dir.archive(), &row).await?;
         let id = row.account.id.as_str();
         if removed > 0 {
             desk.note(&format!(

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     future::Future,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -10,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 use shared::{
     archive::Archive,
-    import::{Importer, RunOptions, reconcile::orphans, report::Outcome},
+    import::{Importer, RunOptions, report::Outcome},
     ports::{Ports, Schedule},
     records::accounts::{AccountRow, Accounts},
     time::{between, plus},
@@ -21,7 +22,10 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use crate::cli::{Desk, schedule_of, status::silent_for};
+use crate::{
+    cli::{Desk, schedule_of, status::silent_for},
+    reconcile::reconcile,
+};
 
 /// Mailboxes imported at once.
 const AT_ONCE: usize = 16;
@@ -43,6 +47,7 @@ pub(super) struct Runner {
     importer: Arc<Importer>,
     accounts: Accounts,
     archive: Archive,
+    directory: PathBuf,
     ports: Ports,
     patience: Duration,
     places: Semaphore,
@@ -69,6 +74,7 @@ impl Runner {
             importer: Arc::clone(&desk.importer),
             accounts: desk.accounts.clone(),
             archive: desk.archive.clone(),
+            directory: desk.opened.data_dir.archive(),
             ports: desk.opened.ports.clone(),
             patience: desk.config.patience,
             places: Semaphore::new(AT_ONCE),
@@ -164,7 +170,7 @@ impl Runner {
         };
         for row in rows {
             let account = row.account.id.as_str();
-            match orphans(&self.ports, &self.archive, &row).await {
+            match reconcile(&self.ports, &self.archive, &self.directory, &row).await {
                 Ok(0) => {}
                 Ok(removed) => info!(
                     account,

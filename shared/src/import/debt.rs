@@ -22,6 +22,8 @@ use super::rules::DISMISSED;
 pub(super) const TRIES_UNREADABLE: u32 = 3;
 /// How often a mail that only could not be had is tried before it is set aside: about four days.
 pub(super) const TRIES_UNAVAILABLE: u32 = 12;
+/// When a mail that was set aside by strikes for the first time is tried again.
+pub(super) const STRUCK_PAUSE: Duration = Duration::from_secs(15 * 60);
 /// Strikes that set a mail aside.
 pub(super) const STRIKES: u32 = 3;
 
@@ -86,7 +88,7 @@ async fn apply(
     let (disposition, line) = match verb {
         Verb::Retry => {
             after.quarantined = false;
-            after.raw_only = false;
+            after.struck = 0;
             after.attempts = 0;
             after.next_try = Some(now);
             (Disposition::Owed, "an admin asked to try it again")

@@ -12,10 +12,11 @@ use crate::{
         debts::{Debts, PendingAction},
         messages::Messages,
     },
+    time::plus,
 };
 
 use super::{
-    debt::{STRIKES, TRIES_UNAVAILABLE, TRIES_UNREADABLE, next_try},
+    debt::{STRIKES, STRUCK_PAUSE, TRIES_UNAVAILABLE, TRIES_UNREADABLE, next_try},
     fetch::{Copy, Fetched},
 };
 
@@ -58,7 +59,7 @@ impl Candidate {
 
     /// It stopped the process too often: bytes only.
     pub(super) fn raw_only(&self) -> bool {
-        self.strikes > STRIKES || self.debt.as_ref().is_some_and(|debt| debt.raw_only)
+        self.strikes > STRIKES
     }
 }
 
@@ -256,13 +257,23 @@ impl Judge<'_> {
         }
     }
 
-    /// The third strike: the bytes are kept, nothing was parsed, an admin decides.
+    /// The third strike: the bytes are kept, nothing was parsed. A process that is killed from outside looks the same,
+    /// so the first time it is tried again by itself after a while; the second time an admin decides.
     fn set_aside_raw(&self, candidate: Candidate, copy: Copy) -> Decision {
-        let reason = format!(
-            "it stopped the process {STRIKES} times while it was read; its bytes are kept, nothing of it was parsed"
-        );
-        let debt = self.debt(&candidate, reason.clone(), STRIKES, None);
-        let mut decision = self.plain(candidate, Disposition::Quarantined, &reason);
+        let struck = candidate.debt.as_ref().map_or(0, |debt| debt.struck) + 1;
+        let next = (struck == 1).then(|| plus(self.now, STRUCK_PAUSE));
+        let mut reason =
+            format!("the process died {STRIKES} times while it was read; its bytes are kept, nothing of it was parsed");
+        let disposition = match next {
+            Some(_) => Disposition::Owed,
+            None => {
+                reason.push_str(". That happened twice");
+                Disposition::Quarantined
+            }
+        };
+        let mut debt = self.debt(&candidate, reason.clone(), STRIKES, next);
+        debt.struck = struck;
+        let mut decision = self.plain(candidate, disposition, &reason);
         decision.message.fidelity = Some(copy.fidelity);
         decision.message.archived = Some(copy.archived);
         decision.debt = Some(debt);
@@ -310,7 +321,7 @@ impl Judge<'_> {
                 .filter(|_| candidate.left)
                 .map_or_else(|| candidate.envelope.clone(), |record| record.envelope.clone()),
             since: old.map_or(self.now, |debt| debt.since),
-            raw_only: false,
+            struck: old.map_or(0, |debt| debt.struck),
         }
     }
 }

@@ -116,6 +116,7 @@ fn fill(report: &mut RunReport, tally: &Tally, row: &AccountRow, counts: &Counts
     report.acted = tally.acted;
     report.delivered = tally.delivered;
     report.owed = unsigned(row.owed + tally.owed_change);
+    report.set_aside = unsigned(row.quarantined + tally.quarantined_change);
     report.actions_pending = unsigned(row.actions + tally.actions_change);
     report.requests = counts.requests();
     report.requests_total = report.requests.total();

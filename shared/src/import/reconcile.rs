@@ -25,14 +25,26 @@ pub enum ReconcileError {
     Record(#[from] RecordError),
 }
 
+/// No run is at work under a fence below this one. A lease that was let go has nobody at work under it, either.
+pub async fn nobody_below(ports: &Ports, row: &AccountRow) -> Result<i64, RecordError> {
+    let lease = ports.store.get(&row.lease_on).await?;
+    Ok(lease.map_or(row.fence, |item| {
+        number(&item, "fence") + i64::from(number(&item, "lease_until") == 0)
+    }))
+}
+
+/// The fence under which an attempt was made, from its name.
+pub fn fence_of(attempt: &str) -> Option<i64> {
+    attempt.split('-').next()?.parse().ok()
+}
+
 /// Objects looked at together.
 const CHUNK: usize = 1_000;
 
 /// Removes objects of attempts that no record names and that no run can still be writing: their fence is below that of
 /// the last lease there was. Returns how many objects went.
 pub async fn orphans(ports: &Ports, archive: &Archive, row: &AccountRow) -> Result<u64, ReconcileError> {
-    let lease = ports.store.get(&row.lease_on).await.map_err(RecordError::from)?;
-    let fence = lease.map_or(row.fence, |item| number(&item, "fence"));
+    let fence = nobody_below(ports, row).await?;
     let messages = Messages::new(Arc::clone(&ports.store));
     let mut objects = archive.objects(&row.account.id).try_chunks(CHUNK).boxed();
     let mut removed = 0;
@@ -63,6 +75,5 @@ fn below(object: &str, fence: i64) -> Option<(MessageKey, String, String)> {
     let [_, key, attempt, _] = pieces.as_slice() else {
         return None;
     };
-    let made_under: i64 = attempt.split('-').next()?.parse().ok()?;
-    (made_under < fence).then(|| (MessageKey((*key).to_owned()), (*attempt).to_owned(), object.to_owned()))
+    (fence_of(attempt)? < fence).then(|| (MessageKey((*key).to_owned()), (*attempt).to_owned(), object.to_owned()))
 }

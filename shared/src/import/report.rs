@@ -70,6 +70,9 @@ pub struct RunReport {
     pub gone: u64,
     /// Messages owed now, over all runs.
     pub owed: u64,
+    /// Messages set aside now, over all runs.
+    #[serde(default)]
+    pub set_aside: u64,
     /// Pages read.
     pub pages: u64,
     /// Requests sent, by kind.
@@ -114,10 +117,10 @@ impl RunReport {
             && self.problems.is_empty()
     }
 
-    /// The exit code for a script: 0 only if nothing is owed.
+    /// The exit code for a script: 0 only if nothing is owed and nothing is set aside.
     pub fn exit_code(&self) -> u8 {
         match (self.outcome, self.state) {
-            (Outcome::Done, _) if self.owed == 0 => exit::OK,
+            (Outcome::Done, _) if self.owed + self.set_aside == 0 => exit::OK,
             (Outcome::Done | Outcome::Incomplete | Outcome::Busy, _) => exit::OWED,
             (Outcome::Waiting, _) => exit::UNAVAILABLE,
             (Outcome::Failed, AccountState::NeedsSignIn | AccountState::NeedsAdmin) => exit::ADMIN,

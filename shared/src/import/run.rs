@@ -371,6 +371,7 @@ impl Importer {
             quarantined: 0,
             gone: 0,
             owed: 0,
+            set_aside: 0,
             pages: 0,
             requests: crate::graph::Requests::default(),
             requests_total: 0,

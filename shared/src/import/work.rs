@@ -174,7 +174,10 @@ impl Work {
     /// A debt waits for its turn, unless the message is in our hands already.
     pub(super) fn wait_debt(&mut self, mut candidate: Candidate) {
         if self.open.insert(candidate.key.clone()) {
-            candidate.strikes = 1 + self.suspected.get(&candidate.key.0).copied().unwrap_or_default();
+            // One that was set aside by strikes before is taken alone.
+            let struck = u32::from(candidate.debt.as_ref().is_some_and(|debt| debt.struck > 0));
+            let strikes = self.suspected.get(&candidate.key.0).copied().unwrap_or_default();
+            candidate.strikes = 1 + strikes.max(struck);
             self.wait(candidate);
         }
     }
