@@ -37,6 +37,8 @@ pub(super) enum Destination {
     None,
     /// The folder's id.
     Folder(String),
+    /// It could not be looked up in this run, and why. Import goes on.
+    Unknown(String),
 }
 
 /// Performs one action.
@@ -56,8 +58,11 @@ pub(super) async fn act(
         (AfterImport::MarkRead, _) => client.mark_read(&action.immutable_id).await.map(|()| true),
         (AfterImport::Delete, _) => client.delete(&action.immutable_id).await.map(|()| true),
         (AfterImport::Move(_), Destination::Folder(folder)) => relocate(client, &action, folder, seen_here).await,
-        (AfterImport::Move(folder), Destination::None) => {
-            action.problem = Some(format!("the folder `{folder}` to move to is not in the mailbox"));
+        (AfterImport::Move(folder), Destination::None | Destination::Unknown(_)) => {
+            action.problem = Some(match destination {
+                Destination::Unknown(what) => format!("the folder `{folder}` to move to cannot be looked up: {what}"),
+                _ => format!("the folder `{folder}` to move to is not in the mailbox"),
+            });
             action.attempts += 1;
             action.next_try = later(now, action.attempts);
             return Acted::Again(action);

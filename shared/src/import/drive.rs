@@ -14,7 +14,7 @@ use crate::{
     account::AfterImport,
     archive::ArchiveError,
     error::AccountState,
-    graph::{GraphError, IN_FLIGHT},
+    graph::{GraphError, GraphErrorKind, IN_FLIGHT},
     message::Envelope,
     records::{RecordError, debts::PendingAction, json},
     time::between,
@@ -294,6 +294,9 @@ impl<'e> Drive<'e> {
                     Ok(AfterImport::Move(folder)) => match open::named(&scene.client, &folder).await {
                         Ok(folder) => Ok(Destination::Folder(folder.id)),
                         Err(open::OpenError::Account(_)) => Ok(Destination::None),
+                        Err(open::OpenError::Graph(error)) if !holds_all(&error) => {
+                            Ok(Destination::Unknown(error.what))
+                        }
                         Err(open::OpenError::Graph(error)) => Err(Stop::graph(&error, scene.ports.clock.now())),
                         Err(open::OpenError::Record(error)) => Err(Stop::record(&error)),
                     },
@@ -307,7 +310,9 @@ impl<'e> Drive<'e> {
 
     fn begin_sending(&mut self) {
         let silent = self.end.stop.as_ref().is_some_and(|stop| stop.silent);
-        if self.sending || silent || !self.outbox.owes() {
+        // A long outbox does not carry a run past its deadline; what is left is sent by the next.
+        let late = self.options.deadline.is_some_and(|deadline| self.now() >= deadline);
+        if self.sending || silent || late || !self.outbox.owes() {
             return;
         }
         self.sending = true;
@@ -409,9 +414,7 @@ impl<'e> Drive<'e> {
             self.end.report.state = AccountState::NeedsAdmin;
         }
         self.end.complete = !stopped && !failed && self.everything_read();
-        if self.end.complete {
-            self.work.clear_marker();
-        }
+        self.work.settle_marker(self.end.complete);
         self.end.report.more |= !self.work.action_queue.is_empty() && !stopped;
         if let Some(problem) = &self.outbox.problem {
             self.end.report.problems.push(Problem {
@@ -443,6 +446,11 @@ impl<'e> Drive<'e> {
         self.end.batch = batch;
         self.end.tally = std::mem::take(&mut self.work.tally);
     }
+}
+
+/// Whether trouble with looking up one folder is trouble of the whole run.
+fn holds_all(error: &GraphError) -> bool {
+    error.stops_the_run() && !matches!(error.kind, GraphErrorKind::Forbidden)
 }
 
 pub(super) fn judge(scene: &Scene) -> Judge<'_> {
