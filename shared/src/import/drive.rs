@@ -11,10 +11,9 @@ use jiff::Timestamp;
 use tracing::warn;
 
 use crate::{
-    account::AfterImport,
     archive::ArchiveError,
     error::AccountState,
-    graph::{GraphError, GraphErrorKind, IN_FLIGHT},
+    graph::{GraphError, IN_FLIGHT},
     message::Envelope,
     records::{RecordError, debts::PendingAction, json},
     time::between,
@@ -28,7 +27,6 @@ use super::{
     fetch::{self, COUNTERS, Fetched, Target},
     folder::FolderProgress,
     lease::{LEASE_FOR, RENEW_AFTER},
-    open,
     outbox::{self, Outbox, Sent},
     pages::{Context, Page, PageError, Reader},
     report::{Problem, Progress},
@@ -290,18 +288,7 @@ impl<'e> Drive<'e> {
         let scene = Arc::clone(&self.scene);
         self.tasks.push(
             async move {
-                let destination = match AfterImport::parse(&wanted) {
-                    Ok(AfterImport::Move(folder)) => match open::named(&scene.client, &folder).await {
-                        Ok(folder) => Ok(Destination::Folder(folder.id)),
-                        Err(open::OpenError::Account(_)) => Ok(Destination::None),
-                        Err(open::OpenError::Graph(error)) if !holds_all(&error) => {
-                            Ok(Destination::Unknown(error.what))
-                        }
-                        Err(open::OpenError::Graph(error)) => Err(Stop::graph(&error, scene.ports.clock.now())),
-                        Err(open::OpenError::Record(error)) => Err(Stop::record(&error)),
-                    },
-                    _ => Ok(Destination::None),
-                };
+                let destination = action::look_up(&scene.client, &wanted, scene.ports.clock.now()).await;
                 Done::Destination(wanted, destination)
             }
             .boxed(),
@@ -446,11 +433,6 @@ impl<'e> Drive<'e> {
         self.end.batch = batch;
         self.end.tally = std::mem::take(&mut self.work.tally);
     }
-}
-
-/// Whether trouble with looking up one folder is trouble of the whole run.
-fn holds_all(error: &GraphError) -> bool {
-    error.stops_the_run() && !matches!(error.kind, GraphErrorKind::Forbidden)
 }
 
 pub(super) fn judge(scene: &Scene) -> Judge<'_> {
