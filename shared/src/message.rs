@@ -195,7 +195,9 @@ impl Message {
         if self.story.len() >= 50 {
             self.story.remove(2);
         }
-        self.story.push(StoryLine { at, what: what.into() });
+        // A record is one item of at most 400 KB; no answer of anybody makes its story longer than half of that.
+        let what = cut(&what.into(), 1_000);
+        self.story.push(StoryLine { at, what });
     }
 }
 

@@ -44,7 +44,11 @@ impl Start {
         match self {
             Self::Now => None,
             Self::Everything => Some(None),
-            Self::Date(day) => Some(TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()),
+            Self::Date(day) => {
+                // A day beyond the last instant there is must not mean everything.
+                let day = TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0));
+                Some(Some(day.unwrap_or(Timestamp::MAX)))
+            }
         }
     }
 }

@@ -2,12 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::message::cut;
+
 use super::message::{Mailbox, ParsedMessage};
 
 /// How many recipients and attachment names a summary names; beyond, the counts tell.
 const NAMED: usize = 20;
 /// Characters of the preview.
 const PREVIEW: usize = 200;
+/// Characters of a subject, a name, an address or a message id; the record has them whole.
+const LONGEST: usize = 1_000;
 /// Bytes of a body that are looked at for the preview: mail from news letters starts with kilobytes of style.
 const LOOKED_AT: usize = 128 * 1024;
 
@@ -46,17 +50,25 @@ impl ParsedMessage {
             .or_else(|| self.html.as_ref().map(|body| preview(&visible_text(&body.content))))
             .unwrap_or_default();
         MessageSummary {
-            subject: self.subject.clone(),
-            from: self.from.iter().take(NAMED).cloned().collect(),
-            to: self.to.iter().take(NAMED).cloned().collect(),
+            subject: self.subject.as_deref().map(|subject| cut(subject, LONGEST)),
+            from: self.from.iter().take(NAMED).map(short).collect(),
+            to: self.to.iter().take(NAMED).map(short).collect(),
             to_count: self.to.len(),
             date: self.date.clone(),
-            message_id: self.message_id.clone(),
+            message_id: self.message_id.as_deref().map(|id| cut(id, LONGEST)),
             attachment_count: self.attachments.len(),
             attachment_names: self.attachments.iter().take(NAMED).map(|a| a.name.clone()).collect(),
             preview,
         }
     }
+}
+
+/// A sender may write kilobytes where a name belongs; an event is one item of at most 400 KB.
+fn short(mailbox: &Mailbox) -> Mailbox {
+    let mut mailbox = mailbox.clone();
+    mailbox.name = mailbox.name.map(|name| cut(&name, LONGEST));
+    mailbox.address = mailbox.address.map(|address| cut(&address, LONGEST));
+    mailbox
 }
 
 fn start(text: &str) -> &str {

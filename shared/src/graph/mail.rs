@@ -198,7 +198,9 @@ impl GraphClient {
         let mut url = self.url(&["messages", &id.0]);
         url.query_pairs_mut().append_pair("$select", DELTA_SELECT);
         match self.json(&Call::get(Kind::Look, url)).await {
-            Ok(answer) => Ok(Some(envelope(&answer.value))),
+            Ok(answer) if answer.value.get("id").is_some() => Ok(Some(envelope(&answer.value))),
+            // An answer that says nothing is no word on where the mail is.
+            Ok(_) => Err(unreadable("a mail")),
             Err(error) if matches!(error.kind, GraphErrorKind::NotFound) => Ok(None),
             Err(error) => Err(error),
         }

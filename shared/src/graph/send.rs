@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, header};
 use tracing::{debug, warn};
 
 use crate::{
+    message::cut,
     origin::SafeUrl,
     ports::{Body, HttpError},
 };
@@ -52,7 +53,7 @@ impl No {
         Self {
             call: call.kind.words(),
             status: parts.status.as_u16(),
-            code,
+            code: cut(&code, 100),
             message,
             empty: bytes.is_empty(),
             after: retry_after(&parts.headers, now),
@@ -120,8 +121,15 @@ impl GraphClient {
                 Verdict::Wait(wish) => self.told_to_wait(call, &no, wish, &mut tries)?,
                 Verdict::Again(wish) => {
                     tries.again += 1;
-                    if tries.again >= call.tries {
-                        return Err(no.error(final_kind(no.status, &no.code)));
+                    // A gateway that gave up does not say whether the write behind it was done (P51).
+                    let harmless = call.repeatable || !matches!(no.status, 408 | 500 | 502 | 504);
+                    if tries.again >= call.tries || !harmless {
+                        // A 404 without a body says nothing of what was asked for, however often it comes.
+                        let kind = match no.status {
+                            404 => GraphErrorKind::Unavailable,
+                            status => final_kind(status, &no.code),
+                        };
+                        return Err(no.error(kind));
                     }
                     match wish {
                         Some(wish) => drop(self.governor.hold(wish)),

@@ -11,6 +11,11 @@ use crate::{
     time::plus,
 };
 
+use super::{
+    open::{self, OpenError},
+    run::Stop,
+};
+
 /// How often an action is tried before it is given up: about two days.
 const TRIES: u32 = 10;
 /// Actions of one run at most; more wait for the next (P69).
@@ -37,6 +42,25 @@ pub(super) enum Destination {
     None,
     /// The folder's id.
     Folder(String),
+    /// It could not be looked up in this run, and why. Import goes on.
+    Unknown(String),
+}
+
+/// Looks up where mail is moved to. Trouble with this one folder makes its actions wait; only trouble of the whole
+/// mailbox or app stops the run.
+pub(super) async fn look_up(client: &GraphClient, wanted: &str, now: Timestamp) -> Result<Destination, Stop> {
+    let Ok(AfterImport::Move(folder)) = AfterImport::parse(wanted) else {
+        return Ok(Destination::None);
+    };
+    match open::named(client, &folder).await {
+        Ok(folder) => Ok(Destination::Folder(folder.id)),
+        Err(OpenError::Account(_)) => Ok(Destination::None),
+        Err(OpenError::Graph(error)) if error.stops_the_run() && !matches!(error.kind, GraphErrorKind::Forbidden) => {
+            Err(Stop::graph(&error, now))
+        }
+        Err(OpenError::Graph(error)) => Ok(Destination::Unknown(error.what)),
+        Err(OpenError::Record(error)) => Err(Stop::record(&error)),
+    }
 }
 
 /// Performs one action.
@@ -56,8 +80,11 @@ pub(super) async fn act(
         (AfterImport::MarkRead, _) => client.mark_read(&action.immutable_id).await.map(|()| true),
         (AfterImport::Delete, _) => client.delete(&action.immutable_id).await.map(|()| true),
         (AfterImport::Move(_), Destination::Folder(folder)) => relocate(client, &action, folder, seen_here).await,
-        (AfterImport::Move(folder), Destination::None) => {
-            action.problem = Some(format!("the folder `{folder}` to move to is not in the mailbox"));
+        (AfterImport::Move(folder), Destination::None | Destination::Unknown(_)) => {
+            action.problem = Some(match destination {
+                Destination::Unknown(what) => format!("the folder `{folder}` to move to cannot be looked up: {what}"),
+                _ => format!("the folder `{folder}` to move to is not in the mailbox"),
+            });
             action.attempts += 1;
             action.next_try = later(now, action.attempts);
             return Acted::Again(action);

@@ -35,7 +35,7 @@ impl Work {
             ..Group::default()
         };
         let mut bytes = 0;
-        self.take_actions(judge, &mut batch);
+        self.take_actions(judge, &mut batch, &mut group);
         while let Some(decision) = self.ready.first_mut() {
             let (writes, event) = decision.writes(judge, group.next_sequence);
             let size: usize = writes.iter().map(weight).sum();
@@ -58,23 +58,24 @@ impl Work {
         }
         self.move_past_pages(judge, start_epoch, keys, &mut batch, &mut group);
         self.mark(admit, &mut batch, &mut group);
-        batch.set.append(&mut self.set);
+        group.set = std::mem::take(&mut self.set);
+        batch.set.extend(group.set.clone());
         (batch, group)
     }
 
-    fn take_actions(&mut self, judge: &Judge<'_>, batch: &mut Batch) {
+    fn take_actions(&mut self, judge: &Judge<'_>, batch: &mut Batch, group: &mut Group) {
         let account = judge.account.id.as_str();
         let results = self
             .action_results
             .drain(..self.action_results.len().min(GROUP))
             .collect::<Vec<_>>();
-        for ActionResult { action, acted } in results {
+        for ActionResult { action, acted } in &results {
             let (state, action) = match acted {
                 Acted::Done => ("done", action),
                 Acted::Gone => ("gone", action),
                 Acted::Failed(action) => ("failed", action),
                 Acted::Again(action) => {
-                    batch.writes.push(Debts::write_action(account, &action));
+                    batch.writes.push(Debts::write_action(account, action));
                     continue;
                 }
                 Acted::Stop(_) => continue,
@@ -83,17 +84,18 @@ impl Work {
             self.tally.actions_change -= 1;
             batch.count("actions", -1);
             let note = ActionRecord {
-                wanted: action.wanted,
+                wanted: action.wanted.clone(),
                 state: state.into(),
                 at: judge.now,
                 attempts: action.attempts + 1,
-                note: action.problem,
+                note: action.problem.clone(),
             };
             batch.writes.push(Debts::clear_action(account, &action.key));
             batch
                 .writes
                 .push(Messages::note_action(judge.mailbox, &action.key, &note));
         }
+        group.results = results;
     }
 
     /// Progress moves past every page all of whose messages are decided, in order.
@@ -216,6 +218,14 @@ pub(super) fn uncount(decision: &Decision, tally: &mut Tally) {
     tally.actions_change -= actions;
     if let Some(counter) = counter(decision, tally) {
         *counter -= 1;
+    }
+}
+
+/// The result of an action was not committed.
+pub(super) fn unact(result: &ActionResult, tally: &mut Tally) {
+    if !matches!(result.acted, Acted::Again(_) | Acted::Stop(_)) {
+        tally.acted -= u64::from(matches!(result.acted, Acted::Done));
+        tally.actions_change += 1;
     }
 }
 

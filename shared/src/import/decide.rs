@@ -18,6 +18,7 @@ use crate::{
 use super::{
     debt::{STRIKES, STRUCK_PAUSE, TRIES_UNAVAILABLE, TRIES_UNREADABLE, next_try},
     fetch::{Copy, Fetched},
+    rules,
 };
 
 /// A message in the hands of a run.
@@ -173,6 +174,10 @@ impl Judge<'_> {
         };
         if candidate.first_walk && old {
             return Err(Box::new(self.filtered(candidate, "from before the start")));
+        }
+        // What it is was not known before it was asked: the rules have their word now.
+        if let Some(reason) = rules::keeps_out(&candidate.envelope) {
+            return Err(Box::new(self.filtered(candidate, reason)));
         }
         Ok(candidate)
     }

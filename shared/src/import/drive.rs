@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use tracing::warn;
 
 use crate::{
-    account::AfterImport,
     archive::ArchiveError,
     error::AccountState,
     graph::{GraphError, IN_FLIGHT},
@@ -28,7 +27,6 @@ use super::{
     fetch::{self, COUNTERS, Fetched, Target},
     folder::FolderProgress,
     lease::{LEASE_FOR, RENEW_AFTER},
-    open,
     outbox::{self, Outbox, Sent},
     pages::{Context, Page, PageError, Reader},
     report::{Problem, Progress},
@@ -290,15 +288,7 @@ impl<'e> Drive<'e> {
         let scene = Arc::clone(&self.scene);
         self.tasks.push(
             async move {
-                let destination = match AfterImport::parse(&wanted) {
-                    Ok(AfterImport::Move(folder)) => match open::named(&scene.client, &folder).await {
-                        Ok(folder) => Ok(Destination::Folder(folder.id)),
-                        Err(open::OpenError::Account(_)) => Ok(Destination::None),
-                        Err(open::OpenError::Graph(error)) => Err(Stop::graph(&error, scene.ports.clock.now())),
-                        Err(open::OpenError::Record(error)) => Err(Stop::record(&error)),
-                    },
-                    _ => Ok(Destination::None),
-                };
+                let destination = action::look_up(&scene.client, &wanted, scene.ports.clock.now()).await;
                 Done::Destination(wanted, destination)
             }
             .boxed(),
@@ -307,7 +297,9 @@ impl<'e> Drive<'e> {
 
     fn begin_sending(&mut self) {
         let silent = self.end.stop.as_ref().is_some_and(|stop| stop.silent);
-        if self.sending || silent || !self.outbox.owes() {
+        // A long outbox does not carry a run past its deadline; what is left is sent by the next.
+        let late = self.options.deadline.is_some_and(|deadline| self.now() >= deadline);
+        if self.sending || silent || late || !self.outbox.owes() {
             return;
         }
         self.sending = true;
@@ -409,9 +401,7 @@ impl<'e> Drive<'e> {
             self.end.report.state = AccountState::NeedsAdmin;
         }
         self.end.complete = !stopped && !failed && self.everything_read();
-        if self.end.complete {
-            self.work.clear_marker();
-        }
+        self.work.settle_marker(self.end.complete);
         self.end.report.more |= !self.work.action_queue.is_empty() && !stopped;
         if let Some(problem) = &self.outbox.problem {
             self.end.report.problems.push(Problem {

@@ -39,8 +39,18 @@ pub(super) async fn open(
 ) -> Result<BTreeMap<String, FolderProgress>, OpenError> {
     let account = &row.account;
     let mut found: Vec<(FolderInfo, String)> = Vec::new();
+    let mut missing: Vec<String> = Vec::new();
     for name in &account.folders {
-        let folder = named(client, name).await?;
+        let folder = match named(client, name).await {
+            Ok(folder) => folder,
+            // It was there before: its reading says that it is gone, and the account's other folders go on.
+            Err(OpenError::Account(what)) if is_known(row, name) => {
+                tracing::warn!(folder = %name, what, "a folder is gone");
+                missing.push(name.to_string());
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let path = match name {
             FolderName::Id(_) => folder.name.clone(),
             name => name.to_string(),
@@ -76,7 +86,25 @@ pub(super) async fn open(
         };
         open.insert(key, progress);
     }
+    for (key, folder) in &row.folders {
+        let gone = missing.iter().any(|name| belongs(folder, name));
+        if gone && !open.contains_key(key) {
+            open.insert(key.clone(), folder.clone());
+        }
+    }
     Ok(open)
+}
+
+fn is_known(row: &AccountRow, name: &FolderName) -> bool {
+    let name = name.to_string();
+    row.folders.values().any(|folder| belongs(folder, &name))
+}
+
+/// Whether this progress is of the folder that the admin calls so, or of one below it.
+fn belongs(folder: &FolderProgress, name: &str) -> bool {
+    folder.name == name
+        || folder.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'))
+        || name.strip_prefix("id:") == Some(folder.id.as_str())
 }
 
 /// The folder an admin means.

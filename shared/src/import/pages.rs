@@ -168,6 +168,27 @@ impl Reader {
     fn trouble(&mut self, error: GraphError, page: &mut Page) -> Result<(), PageError> {
         let GraphError { kind, status, .. } = &error;
         match kind {
+            // A listing has no state to reset: what it showed is imported, the next run asks anew.
+            GraphErrorKind::Reset | GraphErrorKind::Foreign if self.listing.is_some() => {
+                self.problem(page, error.what, error.request_id);
+                self.done = true;
+            }
+            // Neither changes nor a list: this folder waits for the next run and holds no other.
+            GraphErrorKind::Unavailable | GraphErrorKind::Corrupt
+                if self.listing.is_some() && matches!(status, Some(500 | 504)) =>
+            {
+                let what = format!("neither its changes nor its list can be read ({error}); the next run tries again");
+                self.problem(page, what, error.request_id.clone());
+                self.done = true;
+            }
+            // A link that is not taken any more, in words nobody foresaw, is a lost state like any other (P40).
+            GraphErrorKind::Refused if self.listing.is_none() && self.at.link.is_some() => {
+                self.reset(
+                    page,
+                    "Microsoft does not take its own link any more",
+                    error.request_id.clone(),
+                );
+            }
             GraphErrorKind::Reset => self.reset(
                 page,
                 "Microsoft has forgotten how far it was read",

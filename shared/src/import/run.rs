@@ -14,7 +14,7 @@ use crate::{
     archive::Archive,
     credential::Credential,
     error::{AccountState, Next},
-    graph::{AccessTokens, Counts, Governor, GraphClient, GraphError, GraphSettings},
+    graph::{AccessTokens, Counts, Governor, GraphClient, GraphError, GraphSettings, LONGEST_HOLD},
     ports::{Ports, Tokens},
     records::{
         RecordError,
@@ -198,7 +198,8 @@ impl Importer {
             undelivered: row.unsent(),
         };
         if let Some(until) = row.paused_until {
-            let wait = between(started_at, until);
+            // A clock that was ahead for a while may have left a pause of years.
+            let wait = between(started_at, until).min(LONGEST_HOLD);
             if wait > options.patience {
                 let what = format!(
                     "the last run had to wait until {until:.0}, for Microsoft's limits; it goes on by itself then"
@@ -213,6 +214,10 @@ impl Importer {
             .await
         {
             Ok(row) => row.credential,
+            Err(error) if !matches!(error, RecordError::Missing { .. }) => {
+                end.stop = Some(Stop::record(&error));
+                return Ok(self.end(end, &row, &governor, &counts).await);
+            }
             Err(error) => {
                 end.stop = Some(Stop::plain(
                     Next::FixAccount,

@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     action::Acted,
-    assemble::uncount,
+    assemble::{unact, uncount},
     commit::GROUP,
     decide::{Candidate, Decision, Judge},
     folder::FolderProgress,
@@ -44,6 +44,8 @@ pub(super) struct ActionResult {
 pub(super) struct Group {
     pub(super) decisions: Vec<Decision>,
     pub(super) admitted: Vec<Candidate>,
+    pub(super) results: Vec<ActionResult>,
+    pub(super) set: BTreeMap<String, Value>,
     pub(super) events: Vec<(u64, Event)>,
     pub(super) next_sequence: u64,
     pub(super) sent: u64,
@@ -215,7 +217,16 @@ impl Work {
 
     /// Whether a full group is ready.
     pub(super) fn is_full(&self) -> bool {
-        self.ready.len() >= GROUP || self.action_results.len() >= GROUP
+        self.ready.len() >= GROUP || self.action_results.len() >= GROUP || self.settled_prints() >= 2 * GROUP
+    }
+
+    /// Pages that could be moved past and bring a row of fingerprints each: a commit takes only so many rows.
+    fn settled_prints(&self) -> usize {
+        let settled = |pages: &VecDeque<OpenPage>| {
+            let settled = pages.iter().take_while(|page| page.left == 0);
+            settled.filter(|page| !page.before.is_empty()).count()
+        };
+        self.pages.iter().map(settled).sum()
     }
 
     /// The commit went through.
@@ -253,6 +264,11 @@ impl Work {
                 self.queue.push_front(candidate);
             }
         }
+        group.results.iter().for_each(|result| unact(result, &mut self.tally));
+        self.action_results.splice(0..0, group.results);
+        for (name, value) in group.set {
+            self.set.entry(name).or_insert(value);
+        }
         let mut found = false;
         for decision in group.decisions {
             uncount(&decision, &mut self.tally);
@@ -278,13 +294,25 @@ impl Work {
         for decision in &group.decisions {
             uncount(decision, &mut self.tally);
         }
+        group.results.iter().for_each(|result| unact(result, &mut self.tally));
     }
 
-    /// At the end: what the marker still needs to say. Nothing, if every folder was read to its end.
-    pub(super) fn clear_marker(&mut self) {
-        if !self.marker.is_empty() {
-            self.marker.clear();
-            self.set.insert("in_flight".into(), Value::Null);
+    /// At an orderly end: what the marker still needs to say. A run that could stop was not killed by what it had in
+    /// hand, so that gets no strike; what a dead run left stays suspected until it is decided or every folder was read.
+    pub(super) fn settle_marker(&mut self, complete: bool) {
+        let left = if complete {
+            BTreeMap::new()
+        } else {
+            self.suspected.clone()
+        };
+        if self.marker != left {
+            let said = if left.is_empty() {
+                Value::Null
+            } else {
+                crate::records::json(&left)
+            };
+            self.set.insert("in_flight".into(), said);
+            self.marker = left;
         }
     }
 }

@@ -20,6 +20,8 @@ use super::{CONFLICT_TRIES, RecordError, attribute, attributes, every, json, num
 const PARTITION: &str = "accounts";
 const MAILBOXES: &str = "mailboxes";
 const REMOVED: &str = "removed";
+/// Counts of what an account leaves on its shelves.
+const LEFT: [&str; 3] = ["owed", "quarantined", "actions"];
 /// Attributes that hold the progress of one folder each begin with this.
 pub const FOLDER_PREFIX: &str = "folder:";
 
@@ -129,6 +131,13 @@ impl Accounts {
             for name in ["next_sequence", "sent_sequence", "fence"] {
                 set.insert(name.to_owned(), number(removed, name).into());
             }
+            // What it owed is still on its shelves; without these counts nobody would look there again. Debts of
+            // another mailbox are not this account's.
+            if attribute::<MailboxKey>(removed, "mailbox")?.as_ref() == Some(mailbox) {
+                for name in LEFT {
+                    set.insert(name.to_owned(), number(removed, name).into());
+                }
+            }
         }
         let mut writes = vec![Write::put(Self::key(id), set).when(Condition::Absent)];
         let mut fence = row.as_ref().map_or(0, |row| row.fence);
@@ -233,11 +242,27 @@ impl Accounts {
             ("next_sequence", looked_at.next_sequence.into()),
             ("sent_sequence", looked_at.sent_sequence.into()),
             ("fence", fence.into()),
+            ("mailbox", json(&looked_at.mailbox)),
+            ("owed", looked_at.owed.into()),
+            ("quarantined", looked_at.quarantined.into()),
+            ("actions", looked_at.actions.into()),
         ]);
+        let mut delete = Write::delete(looked_at.key())
+            .when(Condition::equals("revision", looked_at.revision))
+            .when(sequence_is(looked_at));
+        // The counts that are kept are those that were looked at.
+        for (name, count) in LEFT
+            .into_iter()
+            .zip([looked_at.owed, looked_at.quarantined, looked_at.actions])
+        {
+            delete = delete.when(if count == 0 {
+                Condition::MissingOrBelow(name.into(), 1)
+            } else {
+                Condition::equals(name, count)
+            });
+        }
         let writes = vec![
-            Write::delete(looked_at.key())
-                .when(Condition::equals("revision", looked_at.revision))
-                .when(sequence_is(looked_at)),
+            delete,
             Write::put(Key::new(REMOVED, id), kept),
             write_mailbox(&looked_at.mailbox, row.as_ref(), &accounts, None),
         ];

@@ -9,6 +9,7 @@ mod crashes;
 mod debts;
 mod delta;
 mod faults;
+mod review;
 mod starts;
 mod stores;
 mod tokens;
