@@ -22,6 +22,8 @@ const MAILBOXES: &str = "mailboxes";
 const REMOVED: &str = "removed";
 /// Attributes that hold the progress of one folder each begin with this.
 pub const FOLDER_PREFIX: &str = "folder:";
+/// Counters of what outlives an account: records, debts, actions.
+const KEPT_COUNTERS: [&str; 4] = ["recorded", "owed", "quarantined", "actions"];
 
 /// A mailbox and the accounts on it.
 #[derive(Debug, Clone)]
@@ -125,8 +127,9 @@ impl Accounts {
             ("lease_until", 0.into()),
         ]);
         if let Some(removed) = &removed {
-            // The sequence goes on where the account of the same id left it: no number is used twice.
-            for name in ["next_sequence", "sent_sequence", "fence"] {
+            // The sequence goes on where the account of the same id left it: no number is used twice. So do the
+            // counters of what stays on the shelves: a debt that is not counted would never be tried again.
+            for name in ["next_sequence", "sent_sequence", "fence"].into_iter().chain(KEPT_COUNTERS) {
                 set.insert(name.to_owned(), number(removed, name).into());
             }
         }
@@ -221,23 +224,31 @@ impl Accounts {
         Self::changed(id, self.store.transact(writes).await)
     }
 
-    /// Removes an account: settings, progress and schedule go; records, archive and events stay. An account of the
-    /// same id goes on with the sequence.
+    /// Removes an account: settings, progress and schedule go; records, debts, archive and events stay. An account of
+    /// the same id goes on with the sequence and with what is owed.
     pub async fn remove(&self, looked_at: &AccountRow) -> Result<(), RecordError> {
         let id = looked_at.account.id.as_str();
         let row = self.mailbox(&looked_at.mailbox).await?;
         let mut accounts = row.as_ref().map(|row| row.accounts.clone()).unwrap_or_default();
         accounts.remove(id);
         let fence = looked_at.fence.max(row.as_ref().map_or(0, |row| row.fence)) + 1;
-        let kept = attributes([
+        let mut kept = attributes([
             ("next_sequence", looked_at.next_sequence.into()),
             ("sent_sequence", looked_at.sent_sequence.into()),
             ("fence", fence.into()),
         ]);
+        let mut delete = Write::delete(looked_at.key())
+            .when(Condition::equals("revision", looked_at.revision))
+            .when(sequence_is(looked_at));
+        for (name, value) in KEPT_COUNTERS.into_iter().zip(looked_at.kept_counters()) {
+            kept.insert(name.to_owned(), value.into());
+            delete = delete.when(match value {
+                0 => Condition::MissingOrBelow(name.to_owned(), 1),
+                value => Condition::equals(name, value),
+            });
+        }
         let writes = vec![
-            Write::delete(looked_at.key())
-                .when(Condition::equals("revision", looked_at.revision))
-                .when(sequence_is(looked_at)),
+            delete,
             Write::put(Key::new(REMOVED, id), kept),
             write_mailbox(&looked_at.mailbox, row.as_ref(), &accounts, None),
         ];

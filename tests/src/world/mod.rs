@@ -5,6 +5,7 @@
 mod audit;
 mod crash;
 mod logs;
+mod process;
 mod wire;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -34,6 +35,7 @@ use simulator::{Options, SimClock, Simulator};
 pub use audit::Audit;
 pub use crash::{Crash, Point};
 pub use logs::Logs;
+pub use process::Process;
 pub use wire::InProcess;
 
 /// The mailbox most tests import.

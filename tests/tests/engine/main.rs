@@ -11,4 +11,5 @@ mod delta;
 mod faults;
 mod starts;
 mod stores;
+mod storm;
 mod tokens;
