@@ -5,7 +5,7 @@ use tracing::{info, warn};
 
 use crate::{
     error::{AccountState, Next},
-    graph::{Counts, Governor},
+    graph::{Counts, Governor, LONGEST_HOLD},
     records::{accounts::AccountRow, json, runs::Runs},
 };
 
@@ -54,7 +54,8 @@ impl Importer {
                 _ => Outcome::Failed,
             };
             if let Next::Retry { after: Some(after) } = stop.next {
-                let until = crate::time::plus(now, after);
+                // Ten to the ninth seconds were seen, from the token endpoint, too: nobody pauses for thirty years.
+                let until = crate::time::plus(now, after.min(LONGEST_HOLD));
                 report.goes_on_at = Some(until);
                 batch.set.insert("paused_until".into(), json(&until));
             }

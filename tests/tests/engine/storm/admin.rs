@@ -63,14 +63,6 @@ impl Storm {
         }
     }
 
-    /// Whether a schedule would fire.
-    pub(super) fn world_enabled(&self, id: &str) -> bool {
-        let key = Accounts::key(id);
-        let items = self.world.memory.store.dump();
-        let settings = items.iter().find(|item| item.key == key);
-        settings.is_none_or(|item| item.attributes["settings"]["enabled"] == true)
-    }
-
     async fn add(&self, account: &Account) -> bool {
         let graph = url::Url::parse(&format!("{}/v1.0", tests::world::ORIGIN)).expect("a URL");
         let key = account.mailbox_key(&graph);
@@ -94,7 +86,12 @@ impl Storm {
             match self.draw(|rng| rng.random_range(0..10)) {
                 0 | 1 => account.after_import = self.after_import(),
                 2 => account.description.push('x'),
-                3 => account.enabled = !account.enabled,
+                3 => {
+                    account.enabled = !account.enabled;
+                    // Whatever the store says: a schedule may fire late, and none may fire at all.
+                    let mut off = self.disabled.borrow_mut();
+                    let _ = if account.enabled { off.remove(id) } else { off.insert(id) };
+                }
                 4 if id == "side" => {
                     let orders = FolderName::parse("Orders").expect("a folder");
                     let had = account.folders.len();

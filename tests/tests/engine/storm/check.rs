@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use shared::{
-    message::{Disposition, Message},
-    records::debts::Debts,
+    message::{Disposition, Fidelity, Message},
+    records::{accounts::Accounts, debts::Debts},
 };
 use tests::world::DESK;
 
@@ -35,7 +35,7 @@ impl Storm {
                 }
                 // The same bytes whenever they are asked for: what is archived is what there is.
                 if let (Some(record), false, false) = (record, self.shape.vary_mime, truth.subject == "a draft")
-                    && let Some(archived) = &record.archived
+                    && let (Some(archived), Some(Fidelity::Mime)) = (&record.archived, record.fidelity)
                 {
                     assert_eq!(archived.sha256, truth.sha256, "bytes of {}", truth.subject);
                 }
@@ -59,6 +59,33 @@ impl Storm {
         let mail = world.simulator.truth(None).len() as u64;
         let most = 60 * u64::from(self.runs.get()) + 12 * mail + 400;
         assert!(stats.total <= most, "{} requests, {most} allowed", stats.total);
+    }
+
+    /// Mail that lies where it arrived, in a folder that this account follows: immutable id and folder.
+    pub(super) async fn at_rest(&self, id: &str) -> BTreeSet<(String, String)> {
+        let accounts = Accounts::new(std::sync::Arc::new(self.world.memory.store.clone()));
+        let Ok(row) = accounts.get(id).await else { return BTreeSet::new() };
+        let followed: BTreeSet<String> = row.folders.into_values().map(|folder| folder.id).collect();
+        let mailbox = if id == "side" { SIDE } else { DESK };
+        let truth = self.world.simulator.truth(Some(mailbox));
+        truth
+            .into_iter()
+            .filter(|mail| mail.folder_history.len() == 1 && !mail.draft)
+            .filter_map(|mail| Some((mail.immutable_id, mail.folder_id?)))
+            .filter(|(_, folder)| followed.contains(folder))
+            .collect()
+    }
+
+    /// A run that says it is done is done: whatever lay at rest before and after it is on record.
+    pub(super) async fn check_done(&self, id: &str, before: &BTreeSet<(String, String)>) {
+        let after = self.at_rest(id).await;
+        if after.is_empty() {
+            return;
+        }
+        let messages = self.world.messages(id).await;
+        for (mail, _) in before.intersection(&after) {
+            assert!(messages.contains_key(mail), "{id} is done, but nothing is known of {mail}");
+        }
     }
 
     fn is_settled(&self, record: &Message, inside: bool) -> bool {

@@ -46,6 +46,7 @@ struct Storm {
     frozen: RefCell<Vec<JoinHandle<()>>>,
     wires: RefCell<Vec<Arc<InProcess>>>,
     dismissed: RefCell<BTreeSet<String>>,
+    disabled: RefCell<BTreeSet<&'static str>>,
 }
 
 /// A clock that goes wrong by so many milliseconds.
@@ -75,6 +76,9 @@ impl Storm {
                 ..Options::default()
             },
         );
+        if !shape.is_orderly() {
+            world.forgive_haste();
+        }
         Self {
             world,
             shape,
@@ -88,6 +92,7 @@ impl Storm {
             frozen: RefCell::default(),
             wires: RefCell::default(),
             dismissed: RefCell::default(),
+            disabled: RefCell::default(),
         }
     }
 
@@ -148,7 +153,7 @@ impl Storm {
     /// One run of one process, which may die or freeze in it. `false`: the process is no more.
     async fn one_run(self: &Rc<Self>, process: &Rc<Process>) -> bool {
         let id = self.draw(|rng| self.ids()[rng.random_range(0..self.ids().len())]);
-        if !self.world_enabled(id) {
+        if self.disabled.borrow().contains(id) {
             return true;
         }
         self.runs.set(self.runs.get() + 1);
@@ -167,11 +172,16 @@ impl Storm {
         if let Some(point) = point.filter(|_| self.shape.crashes || self.shape.zombies) {
             process.crash.arm(point);
         }
+        let looked = self.draw(|rng| rng.random_ratio(1, 6));
+        let before = if looked { self.at_rest(id).await } else { BTreeSet::new() };
         let (of, who) = (Rc::clone(process), id.to_owned());
         let mut run = Box::pin(async move { of.importer.run(&who, &options).await });
         if let Some(report) = process.crash.or(&mut run).await {
             process.crash.disarm();
             self.note(&report);
+            if looked && report.is_ok_and(|report| report.outcome == Outcome::Done) && !self.reads_badly() {
+                self.check_done(id, &before).await;
+            }
             return true;
         }
         process.crash.disarm();
@@ -197,6 +207,11 @@ impl Storm {
             }
         }
         false
+    }
+
+    /// A test that looks into the store is not told what is not so.
+    fn reads_badly(&self) -> bool {
+        self.world.memory.store.faults().armed() > 0
     }
 
     /// Processes one after another, until the storm is over.
