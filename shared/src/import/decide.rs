@@ -99,7 +99,10 @@ impl Judge<'_> {
                 if message.account != self.account.id.as_str() {
                     message.account = self.account.id.to_string();
                     message.folder.clone_from(&candidate.folder);
-                    message.tell(self.now, format!("seen in folder {} by account {}", candidate.folder, self.account.id));
+                    message.tell(
+                        self.now,
+                        format!("seen in folder {} by account {}", candidate.folder, self.account.id),
+                    );
                 }
                 if !candidate.left && candidate.envelope != Envelope::default() {
                     message.envelope = candidate.envelope.clone();

@@ -129,7 +129,10 @@ impl Accounts {
         if let Some(removed) = &removed {
             // The sequence goes on where the account of the same id left it: no number is used twice. So do the
             // counters of what stays on the shelves: a debt that is not counted would never be tried again.
-            for name in ["next_sequence", "sent_sequence", "fence"].into_iter().chain(KEPT_COUNTERS) {
+            for name in ["next_sequence", "sent_sequence", "fence"]
+                .into_iter()
+                .chain(KEPT_COUNTERS)
+            {
                 set.insert(name.to_owned(), number(removed, name).into());
             }
         }

@@ -43,7 +43,12 @@ impl Storm {
     pub(super) async fn found(&self) {
         let simulator = &self.world.simulator;
         simulator.add_mailbox(SIDE);
-        for (mailbox, folder) in [(DESK, "Orders"), (SIDE, "Orders"), (DESK, "Elsewhere"), (SIDE, "Elsewhere")] {
+        for (mailbox, folder) in [
+            (DESK, "Orders"),
+            (SIDE, "Orders"),
+            (DESK, "Elsewhere"),
+            (SIDE, "Elsewhere"),
+        ] {
             simulator.create_folder(mailbox, folder, false).expect("a folder");
         }
         for (mailbox, folder) in [(DESK, "inbox"), (DESK, "Orders"), (SIDE, "inbox")] {
@@ -90,7 +95,11 @@ impl Storm {
                     account.enabled = !account.enabled;
                     // Whatever the store says: a schedule may fire late, and none may fire at all.
                     let mut off = self.disabled.borrow_mut();
-                    let _ = if account.enabled { off.remove(id) } else { off.insert(id) };
+                    let _ = if account.enabled {
+                        off.remove(id)
+                    } else {
+                        off.insert(id)
+                    };
                 }
                 4 if id == "side" => {
                     let orders = FolderName::parse("Orders").expect("a folder");
@@ -123,7 +132,13 @@ impl Storm {
         let Some(debt) = self.draw(|rng| page.records.choose(rng).cloned()) else {
             return;
         };
-        let verb = self.draw(|rng| if rng.random_ratio(1, 3) { Verb::Dismiss } else { Verb::Retry });
+        let verb = self.draw(|rng| {
+            if rng.random_ratio(1, 3) {
+                Verb::Dismiss
+            } else {
+                Verb::Retry
+            }
+        });
         if verb == Verb::Dismiss {
             // Even an answer that was lost may have dismissed it.
             self.dismissed.borrow_mut().insert(debt.key.0.clone());
@@ -150,7 +165,11 @@ impl Storm {
     /// Whatever was set aside is tried again; how many there are.
     pub(super) async fn retry_all(&self, id: &str) -> usize {
         let ports = self.world.ports();
-        let debts = Debts::new(ports.store.clone()).page(id, 1000, None).await.expect("debts").records;
+        let debts = Debts::new(ports.store.clone())
+            .page(id, 1000, None)
+            .await
+            .expect("debts")
+            .records;
         for debt in debts.iter().filter(|debt| debt.quarantined) {
             admin(&ports, id, &debt.key, Verb::Retry).await.expect("tried again");
         }

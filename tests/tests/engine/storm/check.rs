@@ -44,8 +44,16 @@ impl Storm {
         let early_allowed = !self.shape.is_orderly();
         for (address, stats) in &world.simulator.stats().mailboxes {
             assert_eq!(stats.running, 0, "{address}: requests are still running");
-            assert!(early_allowed || stats.early == 0, "{address}: {} requests came early", stats.early);
-            let most = if self.shape.is_orderly() { 4 } else { 4 * (1 + self.deaths.get()) };
+            assert!(
+                early_allowed || stats.early == 0,
+                "{address}: {} requests came early",
+                stats.early
+            );
+            let most = if self.shape.is_orderly() {
+                4
+            } else {
+                4 * (1 + self.deaths.get())
+            };
             assert!(
                 stats.max_concurrent <= most,
                 "{address}: {} requests at once, {most} allowed",
@@ -64,7 +72,9 @@ impl Storm {
     /// Mail that lies where it arrived, in a folder that this account follows: immutable id and folder.
     pub(super) async fn at_rest(&self, id: &str) -> BTreeSet<(String, String)> {
         let accounts = Accounts::new(std::sync::Arc::new(self.world.memory.store.clone()));
-        let Ok(row) = accounts.get(id).await else { return BTreeSet::new() };
+        let Ok(row) = accounts.get(id).await else {
+            return BTreeSet::new();
+        };
         let followed: BTreeSet<String> = row.folders.into_values().map(|folder| folder.id).collect();
         let mailbox = if id == "side" { SIDE } else { DESK };
         let truth = self.world.simulator.truth(Some(mailbox));
@@ -84,7 +94,10 @@ impl Storm {
         }
         let messages = self.world.messages(id).await;
         for (mail, _) in before.intersection(&after) {
-            assert!(messages.contains_key(mail), "{id} is done, but nothing is known of {mail}");
+            assert!(
+                messages.contains_key(mail),
+                "{id} is done, but nothing is known of {mail}"
+            );
         }
     }
 
@@ -103,11 +116,19 @@ impl Storm {
 
     async fn check_row(&self, id: &str) {
         let row = self.world.row(id).await;
-        assert!(row.in_flight.is_empty(), "{id}: a strike marker is left: {:?}", row.in_flight);
+        assert!(
+            row.in_flight.is_empty(),
+            "{id}: a strike marker is left: {:?}",
+            row.in_flight
+        );
         let debts = Debts::new(std::sync::Arc::new(self.world.memory.store.clone()));
         let owed = debts.page(id, 1000, None).await.expect("debts").records;
         let aside = owed.iter().filter(|debt| debt.quarantined).count() as i64;
-        assert_eq!((owed.len() as i64 - aside, aside), (row.owed, row.quarantined), "{id}: debts and counters");
+        assert_eq!(
+            (owed.len() as i64 - aside, aside),
+            (row.owed, row.quarantined),
+            "{id}: debts and counters"
+        );
         let actions = debts.actions(id, 1000, None).await.expect("actions").records;
         assert_eq!(actions.len() as i64, row.actions, "{id}: actions and counter");
         assert_eq!(row.actions, 0, "{id}: actions are left: {actions:?}");
