@@ -176,6 +176,8 @@ impl Reader {
                 error.request_id.clone(),
             ),
             GraphErrorKind::NotFound => {
+                // What is not there is fed by nothing; the next run looks for it under its name.
+                self.at.listing = None;
                 self.problem(
                     page,
                     "the folder is not there any more; it was deleted or moved. Change the folders of the account"

@@ -129,3 +129,27 @@ async fn what_one_account_filtered_and_another_imports_is_the_other_s() {
         .expect("a record of `desk`");
     assert_eq!((message.account.as_str(), message.folder.as_str()), ("desk", "inbox"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_folder_that_was_fed_by_listing_and_is_made_anew_is_found_again() {
+    let world = World::new(6);
+    world.simulator.create_folder(DESK, "Orders", false).expect("a folder");
+    world.simulator.fill(DESK, "Orders", 2, 1).expect("filled");
+    world
+        .usual(|account| account.folders = vec![FolderName::parse("Orders").expect("a folder")])
+        .await;
+    let fault = Fault::Status {
+        status: 500,
+        code: None,
+        message: String::new(),
+    };
+    world.simulator.arm(FaultSpec::once(RequestKind::Delta, fault).always());
+    assert_eq!(world.run("desk").await.imported, 2, "by listing");
+    world.simulator.delete_folder(DESK, "Orders").expect("deleted");
+    world.simulator.clear_faults();
+    world.run("desk").await;
+    world.simulator.create_folder(DESK, "Orders", false).expect("a folder");
+    world.simulator.fill(DESK, "Orders", 1, 1).expect("filled");
+    let report = world.settle("desk", 2).await;
+    assert_eq!((report.outcome, world.row("desk").await.recorded), (Outcome::Done, 3));
+}
