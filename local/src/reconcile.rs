@@ -26,7 +26,12 @@ pub(crate) enum Error {
 }
 
 /// Removes objects of an account that no record names and files that were never finished; how many went.
-pub(crate) async fn reconcile(ports: &Ports, archive: &Archive, directory: &Path, row: &AccountRow) -> Result<u64, Error> {
+pub(crate) async fn reconcile(
+    ports: &Ports,
+    archive: &Archive,
+    directory: &Path,
+    row: &AccountRow,
+) -> Result<u64, Error> {
     let removed = orphans(ports, archive, row).await?;
     let fence = nobody_below(ports, row).await.map_err(ReconcileError::from)?;
     let path = directory.join(row.account.id.as_str());

@@ -122,15 +122,18 @@ impl Committer {
 
     fn writes(&self, batch: Batch, id: &str, spent: &BTreeMap<i64, u32>, until: jiff::Timestamp) -> Vec<Write> {
         let mine = Condition::equals("fence", self.lease.fence);
-        let lease = [("lease_until", millis(until).into()), ("spent", json(spent))];
         let mut set = batch.set;
+        let mut lease = attributes([("lease_until", millis(until).into()), ("spent", json(spent))]);
+        if let Some(paused) = set.get("paused_until") {
+            lease.insert("paused_until".into(), paused.clone());
+        }
         set.insert("commit".into(), id.into());
         let mut writes = Vec::with_capacity(batch.writes.len() + 2);
         let condition = if self.lease.key == self.account {
-            set.extend(attributes(lease));
+            set.extend(lease);
             mine
         } else {
-            writes.push(Write::set(self.lease.key.clone(), attributes(lease)).when(mine));
+            writes.push(Write::set(self.lease.key.clone(), lease).when(mine));
             Condition::Exists
         };
         writes.push(Write {

@@ -97,6 +97,15 @@ impl Judge<'_> {
                 message.disposition = disposition;
                 message.reason = reason;
                 self.run.clone_into(&mut message.run);
+                // What another account of the mailbox kept out or lost is this one's now, with event and counters.
+                if message.account != self.account.id.as_str() {
+                    message.account = self.account.id.to_string();
+                    message.folder.clone_from(&candidate.folder);
+                    message.tell(
+                        self.now,
+                        format!("seen in folder {} by account {}", candidate.folder, self.account.id),
+                    );
+                }
                 if !candidate.left && candidate.envelope != Envelope::default() {
                     message.envelope = candidate.envelope.clone();
                 }

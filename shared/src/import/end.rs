@@ -54,7 +54,7 @@ impl Importer {
                 _ => Outcome::Failed,
             };
             if let Next::Retry { after: Some(after) } = stop.next {
-                // Absurd wishes are cut here, too: the login host's do not pass the governor.
+                // Ten to the ninth seconds were seen, from the token endpoint, too: nobody pauses for thirty years.
                 let until = crate::time::plus(now, after.min(LONGEST_HOLD));
                 report.goes_on_at = Some(until);
                 batch.set.insert("paused_until".into(), json(&until));

@@ -144,7 +144,9 @@ fn is_ahead(ports: &Ports, held: &Item) -> bool {
 }
 
 fn taken(account: &Item, lease: &Item) -> Result<Tried, RecordError> {
-    let row = AccountRow::read(account)?;
+    let mut row = AccountRow::read(account)?;
+    // Microsoft's limits are the mailbox's: accounts that share it wait for each other's pauses.
+    row.paused_until = row.paused_until.max(attribute(lease, "paused_until")?);
     let until = crate::time::from_millis(number(lease, "lease_until"));
     let spent = attribute(lease, "spent")?.unwrap_or_default();
     let lease = Lease {

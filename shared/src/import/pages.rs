@@ -22,6 +22,8 @@ use super::{
 /// How many pages in a row may say the same, or nothing, before the walk is taken for a loop.
 const SAME_PAGES: u32 = 3;
 const EMPTY_PAGES: u32 = 500;
+/// The same of a folder whose delta has not worked for a while: every run asks, and need not ask five hundred times.
+const EMPTY_PAGES_OF_A_PROBE: u32 = 20;
 
 /// Reading one folder, within one run.
 #[derive(Debug)]
@@ -195,6 +197,8 @@ impl Reader {
                 error.request_id.clone(),
             ),
             GraphErrorKind::NotFound => {
+                // What is not there is fed by nothing; the next run looks for it under its name.
+                self.at.listing = None;
                 self.problem(
                     page,
                     "the folder is not there any more; it was deleted or moved. Change the folders of the account"
@@ -272,8 +276,10 @@ impl Reader {
                     0
                 };
                 self.last_ids = Some(ids);
+                let probe = self.at.resets >= RESETS_IN_A_ROW && self.listing.is_none();
+                let most_empty = if probe { EMPTY_PAGES_OF_A_PROBE } else { EMPTY_PAGES };
                 let again = !self.links.insert(hash(&link));
-                if again || self.same >= SAME_PAGES || self.empty >= EMPTY_PAGES {
+                if again || self.same >= SAME_PAGES || self.empty >= most_empty {
                     if self.listing.is_some() {
                         self.done = true;
                         self.problem(

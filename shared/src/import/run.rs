@@ -197,9 +197,9 @@ impl Importer {
             complete: false,
             undelivered: row.unsent(),
         };
-        if let Some(until) = row.paused_until {
-            // A clock that was ahead for a while may have left a pause of years.
-            let wait = between(started_at, until).min(LONGEST_HOLD);
+        // A pause far longer than any that is saved comes from a clock that was wrong, and is not believed.
+        let pause = row.paused_until.map(|until| (until, between(started_at, until)));
+        if let Some((until, wait)) = pause.filter(|(_, wait)| *wait <= LONGEST_HOLD * 2) {
             if wait > options.patience {
                 let what = format!(
                     "the last run had to wait until {until:.0}, for Microsoft's limits; it goes on by itself then"

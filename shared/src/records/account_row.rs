@@ -52,7 +52,7 @@ pub struct AccountRow {
     pub last_run: Option<LastRun>,
     /// When a run last succeeded.
     pub last_success: Option<Timestamp>,
-    /// Messages recorded since it was made.
+    /// Messages recorded under its id.
     pub recorded: i64,
     /// Messages owed now.
     pub owed: i64,
@@ -111,6 +111,11 @@ impl AccountRow {
     /// Events recorded and not yet sent.
     pub fn unsent(&self) -> u64 {
         (self.next_sequence - 1).saturating_sub(self.sent_sequence)
+    }
+
+    /// Counters of what outlives the account.
+    pub(super) fn kept_counters(&self) -> [i64; 4] {
+        [self.recorded, self.owed, self.quarantined, self.actions]
     }
 
     /// The account's own item.

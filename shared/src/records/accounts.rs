@@ -20,10 +20,10 @@ use super::{CONFLICT_TRIES, RecordError, attribute, attributes, every, json, num
 const PARTITION: &str = "accounts";
 const MAILBOXES: &str = "mailboxes";
 const REMOVED: &str = "removed";
-/// Counts of what an account leaves on its shelves.
-const LEFT: [&str; 3] = ["owed", "quarantined", "actions"];
 /// Attributes that hold the progress of one folder each begin with this.
 pub const FOLDER_PREFIX: &str = "folder:";
+/// Counters of what outlives an account: records, debts, actions.
+const KEPT_COUNTERS: [&str; 4] = ["recorded", "owed", "quarantined", "actions"];
 
 /// A mailbox and the accounts on it.
 #[derive(Debug, Clone)]
@@ -134,7 +134,7 @@ impl Accounts {
             // What it owed is still on its shelves; without these counts nobody would look there again. Debts of
             // another mailbox are not this account's.
             if attribute::<MailboxKey>(removed, "mailbox")?.as_ref() == Some(mailbox) {
-                for name in LEFT {
+                for name in KEPT_COUNTERS {
                     set.insert(name.to_owned(), number(removed, name).into());
                 }
             }
@@ -230,35 +230,29 @@ impl Accounts {
         Self::changed(id, self.store.transact(writes).await)
     }
 
-    /// Removes an account: settings, progress and schedule go; records, archive and events stay. An account of the
-    /// same id goes on with the sequence.
+    /// Removes an account: settings, progress and schedule go; records, debts, archive and events stay. An account of
+    /// the same id goes on with the sequence and with what is owed.
     pub async fn remove(&self, looked_at: &AccountRow) -> Result<(), RecordError> {
         let id = looked_at.account.id.as_str();
         let row = self.mailbox(&looked_at.mailbox).await?;
         let mut accounts = row.as_ref().map(|row| row.accounts.clone()).unwrap_or_default();
         accounts.remove(id);
         let fence = looked_at.fence.max(row.as_ref().map_or(0, |row| row.fence)) + 1;
-        let kept = attributes([
+        let mut kept = attributes([
             ("next_sequence", looked_at.next_sequence.into()),
             ("sent_sequence", looked_at.sent_sequence.into()),
             ("fence", fence.into()),
             ("mailbox", json(&looked_at.mailbox)),
-            ("owed", looked_at.owed.into()),
-            ("quarantined", looked_at.quarantined.into()),
-            ("actions", looked_at.actions.into()),
         ]);
         let mut delete = Write::delete(looked_at.key())
             .when(Condition::equals("revision", looked_at.revision))
             .when(sequence_is(looked_at));
         // The counts that are kept are those that were looked at.
-        for (name, count) in LEFT
-            .into_iter()
-            .zip([looked_at.owed, looked_at.quarantined, looked_at.actions])
-        {
-            delete = delete.when(if count == 0 {
-                Condition::MissingOrBelow(name.into(), 1)
-            } else {
-                Condition::equals(name, count)
+        for (name, value) in KEPT_COUNTERS.into_iter().zip(looked_at.kept_counters()) {
+            kept.insert(name.to_owned(), value.into());
+            delete = delete.when(match value {
+                0 => Condition::MissingOrBelow(name.to_owned(), 1),
+                value => Condition::equals(name, value),
             });
         }
         let writes = vec![

@@ -12,4 +12,5 @@ mod faults;
 mod review;
 mod starts;
 mod stores;
+mod storm;
 mod tokens;

@@ -1,0 +1,442 @@
+//! A storm: one seed decides faults, crashes, frozen runs, several importers and an admin; afterwards nothing is lost.
+//!
+//! `POSTROOM_SEED=n` repeats one storm and tells it; `POSTROOM_SEEDS=n` says how many there are, `POSTROOM_FIRST=n` where
+//! they begin.
+
+mod admin;
+mod check;
+mod found;
+mod plan;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
+use sha2::{Digest as _, Sha256};
+use shared::{
+    import::{RunOptions, report::Outcome},
+    memory::PausedClock,
+    ports::Clock,
+};
+use simulator::{Latency, Options, Readings};
+use tests::world::{DESK, InProcess, Point, Process, World};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
+
+use plan::Shape;
+
+/// Seeds of the gate: about a third of a second each.
+const SEEDS: u64 = 160;
+
+/// A storm over one world.
+struct Storm {
+    world: World,
+    shape: Shape,
+    rng: RefCell<SmallRng>,
+    trace: RefCell<Vec<String>>,
+    loud: bool,
+    over: Cell<bool>,
+    lives: Cell<u32>,
+    deaths: Cell<u32>,
+    runs: Cell<u32>,
+    frozen: RefCell<Vec<JoinHandle<()>>>,
+    wires: RefCell<Vec<Arc<InProcess>>>,
+    dismissed: RefCell<BTreeSet<String>>,
+    disabled: RefCell<BTreeSet<&'static str>>,
+}
+
+/// A clock that goes wrong by so many milliseconds.
+struct Skewed(PausedClock, i64);
+
+#[async_trait::async_trait]
+impl Clock for Skewed {
+    fn now(&self) -> Timestamp {
+        let now = self.0.now();
+        Timestamp::from_millisecond(now.as_millisecond() + self.1).unwrap_or(now)
+    }
+    async fn sleep(&self, duration: Duration) {
+        self.0.sleep(duration).await;
+    }
+}
+
+impl Storm {
+    fn new(seed: u64, loud: bool) -> Self {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let shape = Shape::draw(&mut rng);
+        let readings = Readings::all_variants();
+        let world = World::with(
+            seed,
+            Options {
+                vary_mime: shape.vary_mime,
+                readings: readings[shape.reading % readings.len()],
+                ..Options::default()
+            },
+        );
+        if !shape.is_orderly() {
+            world.forgive_haste();
+        }
+        Self {
+            world,
+            shape,
+            rng: RefCell::new(rng),
+            trace: RefCell::default(),
+            loud,
+            over: Cell::new(false),
+            lives: Cell::new(0),
+            deaths: Cell::new(0),
+            runs: Cell::new(0),
+            frozen: RefCell::default(),
+            wires: RefCell::default(),
+            dismissed: RefCell::default(),
+            disabled: RefCell::default(),
+        }
+    }
+
+    fn ids(&self) -> &'static [&'static str] {
+        if self.shape.neighbours {
+            &["desk", "side", "orders"]
+        } else {
+            &["desk", "side"]
+        }
+    }
+
+    fn say(&self, line: impl Into<String>) {
+        let line = format!("{} {}", self.world.clock.now(), line.into());
+        if self.loud {
+            println!("{line}");
+        }
+        self.trace.borrow_mut().push(line);
+    }
+
+    fn draw<T>(&self, choose: impl FnOnce(&mut SmallRng) -> T) -> T {
+        choose(&mut self.rng.borrow_mut())
+    }
+
+    fn asked(&self) -> Vec<(String, String)> {
+        self.wires.borrow().iter().flat_map(|wire| wire.asked()).collect()
+    }
+
+    /// A new process; its clock may be wrong.
+    fn process(&self) -> Process {
+        self.lives.set(self.lives.get() + 1);
+        let wrong = self.draw(|rng| match rng.random_range(0..3) {
+            0 if self.shape.skew && !self.over.get() => rng.random_range(-600_000..600_000),
+            _ => 0,
+        });
+        let clock = Arc::new(Skewed(self.world.clock.clone(), wrong));
+        let process = self.world.process(&format!("p{}", self.lives.get()), clock);
+        self.wires.borrow_mut().push(Arc::clone(&process.wire));
+        process
+    }
+
+    fn note(&self, report: &Result<shared::import::report::RunReport, shared::import::RunError>) {
+        match report {
+            Ok(report) => self.say(format!(
+                "{} {:?} imported {} known {} owed {} actions {} requests {} {:?}",
+                report.account,
+                report.outcome,
+                report.imported,
+                report.known,
+                report.owed,
+                report.actions_pending,
+                report.requests_total,
+                report.problems.iter().map(|problem| &problem.what).collect::<Vec<_>>()
+            )),
+            Err(error) => self.say(format!("no run: {error}")),
+        }
+    }
+
+    /// One run of one process, which may die or freeze in it. `false`: the process is no more.
+    async fn one_run(self: &Rc<Self>, process: &Rc<Process>) -> bool {
+        let id = self.draw(|rng| self.ids()[rng.random_range(0..self.ids().len())]);
+        if self.disabled.borrow().contains(id) {
+            return true;
+        }
+        self.runs.set(self.runs.get() + 1);
+        let mut options = RunOptions::new("storm");
+        let (deadline, patience, point) = self.draw(|rng| {
+            let step = (rng.random_range(0.0_f64..1.0).powi(2) * 400.0) as usize;
+            let point = if rng.random() {
+                Point::Before(step)
+            } else {
+                Point::After(step)
+            };
+            (
+                rng.random_ratio(1, 5).then(|| rng.random_range(1..120)),
+                rng.random_range(0..90),
+                rng.random_ratio(1, 3).then_some(point),
+            )
+        });
+        options.deadline =
+            deadline.map(|seconds| shared::time::plus(self.world.clock.now(), Duration::from_secs(seconds)));
+        options.patience = Duration::from_secs(patience);
+        if let Some(point) = point.filter(|_| self.shape.crashes || self.shape.zombies) {
+            process.crash.arm(point);
+        }
+        let looked = self.draw(|rng| rng.random_ratio(1, 6));
+        let before = if looked {
+            self.at_rest(id).await
+        } else {
+            BTreeSet::new()
+        };
+        let (of, who) = (Rc::clone(process), id.to_owned());
+        let mut run = Box::pin(async move { of.importer.run(&who, &options).await });
+        if let Some(report) = process.crash.or(&mut run).await {
+            process.crash.disarm();
+            self.note(&report);
+            if looked && report.is_ok_and(|report| report.outcome == Outcome::Done) && !self.reads_badly() {
+                self.check_done(id, &before).await;
+            }
+            return true;
+        }
+        process.crash.disarm();
+        self.deaths.set(self.deaths.get() + 1);
+        if self.shape.zombies && (!self.shape.crashes || self.draw(rand::Rng::random)) {
+            let asleep = self.draw(|rng| rng.random_range(0..400_000_u64));
+            self.say(format!("{} freezes in a run of {id} for {asleep} ms", process.instance));
+            let (storm, process) = (Rc::clone(self), Rc::clone(process));
+            let handle = spawn_local(async move {
+                tokio::time::sleep(Duration::from_millis(asleep)).await;
+                process.crash.thaw();
+                let report = run.await;
+                storm.say(format!("{} woke up", process.instance));
+                storm.note(&report);
+            });
+            self.frozen.borrow_mut().push(handle);
+        } else {
+            drop(run);
+            let known = self.draw(rand::Rng::random);
+            self.say(format!(
+                "{} dies in a run of {id}, known: {known}, {point:?}",
+                process.instance
+            ));
+            if known {
+                self.world.memory.bury(&process.instance);
+            }
+        }
+        false
+    }
+
+    /// A test that looks into the store is not told what is not so.
+    fn reads_badly(&self) -> bool {
+        self.world.memory.store.faults().armed() > 0
+    }
+
+    /// Processes one after another, until the storm is over.
+    async fn importing(self: Rc<Self>) {
+        let mut process = Rc::new(self.process());
+        while !self.over.get() {
+            let pause = self.draw(|rng| match rng.random_range(0..4) {
+                0 => rng.random_range(0..500),
+                1 => rng.random_range(0..30_000),
+                _ => rng.random_range(0..1_800_000),
+            });
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            if !self.one_run(&process).await {
+                process = Rc::new(self.process());
+            }
+        }
+    }
+
+    /// What happens outside.
+    async fn weather(self: Rc<Self>) {
+        for _ in 0..self.shape.acts {
+            let pause = self.draw(|rng| match rng.random_range(0..20) {
+                0 if rng.random_ratio(1, 3) => rng.random_range(0..20 * 3_600_000),
+                0..4 => rng.random_range(0..1_200_000),
+                4..8 => rng.random_range(0..60_000),
+                _ => rng.random_range(0..800),
+            });
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            let kind = self.draw(|rng| rng.random_range(0..20));
+            match kind {
+                0..5 if self.shape.wire => {
+                    let spec = self.draw(plan::wire_fault);
+                    self.say(format!("fault {spec:?}"));
+                    self.world.simulator.arm(spec);
+                }
+                5 | 6 if self.shape.wire => {
+                    self.say("the wire is mended");
+                    self.world.simulator.clear_faults();
+                }
+                7 if self.shape.wire => {
+                    self.say("tokens revoked");
+                    self.world.simulator.revoke_tokens();
+                }
+                8 | 9 if self.shape.stores => self.arm_adapters(),
+                10 => {
+                    let service = self.draw(|rng| rng.random_range(0..400));
+                    self.world.simulator.set_latency(Latency {
+                        service: Duration::from_millis(service),
+                        network: Duration::from_millis(service / 3),
+                    });
+                }
+                _ => {
+                    let act = self.draw(|rng| plan::mailbox_act(rng, &self.world.simulator, self.shape.folders));
+                    self.say(act);
+                }
+            }
+        }
+        self.over.set(true);
+    }
+
+    fn arm_adapters(&self) {
+        let memory = &self.world.memory;
+        match self.draw(|rng| rng.random_range(0..6)) {
+            0 => {
+                let (fault, times) = self.draw(plan::publisher_fault);
+                self.say(format!("publisher {fault:?} {times}"));
+                memory.publisher.faults().arm(None, fault, times);
+            }
+            1 => {
+                let (call, fault, times) = self.draw(plan::vault_fault);
+                self.say(format!("vault {call:?} {fault:?} {times}"));
+                memory.vault.faults().arm(call, fault, times);
+            }
+            _ => {
+                let (call, fault, skip, times) = self.draw(plan::store_fault);
+                self.say(format!("store {call:?} {fault:?} {skip} {times}"));
+                memory.store.faults().arm_after(call, fault, skip, times);
+            }
+        }
+    }
+
+    /// All is mended, and everything has more than a day.
+    async fn settle(self: &Rc<Self>) {
+        let frozen = self.frozen.take();
+        for one in frozen {
+            one.await.expect("a frozen run that woke up");
+        }
+        let (simulator, memory) = (&self.world.simulator, &self.world.memory);
+        simulator.clear_faults();
+        memory.store.faults().clear();
+        memory.vault.faults().clear();
+        memory.publisher.faults().clear();
+        simulator.set_latency(Latency {
+            service: Duration::ZERO,
+            network: Duration::ZERO,
+        });
+        for mail in simulator.truth(None).iter().filter(|mail| mail.corrupt) {
+            // A mail that is gone for good needs no repair.
+            let _ = simulator.corrupt(&mail.mailbox, &mail.immutable_id, None);
+        }
+        if simulator.folder_id(DESK, "Orders").is_err()
+            && simulator.rename_folder(DESK, "Orders of old", "Orders").is_err()
+        {
+            simulator.create_folder(DESK, "Orders", false).expect("a folder");
+        }
+        self.mend_accounts().await;
+        self.say("the storm is over");
+        let process = self.process();
+        for round in 0.. {
+            tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+            let mut quiet = round >= 14;
+            for id in self.ids() {
+                self.runs.set(self.runs.get() + 1);
+                let report = process.importer.run(id, &RunOptions::new("storm")).await;
+                self.note(&report);
+                let report = report.expect("a run");
+                quiet &= report.outcome == Outcome::Done && report.actions_pending == 0;
+                quiet &= self.retry_all(id).await == 0;
+            }
+            if quiet {
+                return;
+            }
+            assert!(round < 60, "not settled after {round} rounds");
+        }
+    }
+
+    async fn whole(self: Rc<Self>) {
+        self.say(format!("{:?}", self.shape));
+        self.found().await;
+        let mut actors = vec![spawn_local(Rc::clone(&self).weather())];
+        for _ in 0..self.shape.processes {
+            actors.push(spawn_local(Rc::clone(&self).importing()));
+        }
+        if self.shape.admin {
+            actors.push(spawn_local(Rc::clone(&self).administer()));
+        }
+        for actor in actors {
+            actor.await.expect("an actor");
+        }
+        self.settle().await;
+        self.check().await;
+    }
+}
+
+/// One storm, from the beginning to the end; what it came to, digested.
+fn storm(seed: u64, loud: bool) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    LocalSet::new().block_on(&runtime, async {
+        let storm = Rc::new(Storm::new(seed, loud));
+        let whole = spawn_local(Rc::clone(&storm).whole());
+        if let Err(error) = whole.await {
+            std::panic::resume_unwind(error.into_panic());
+        }
+        shared::import::fetch::hex(&Sha256::digest(storm.end_state()))
+    })
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a person who repeats a storm says so in the environment"
+)]
+fn asked_for(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn all(seeds: impl Iterator<Item = u64>) {
+    let mut failed = Vec::new();
+    for seed in seeds {
+        if catch_unwind(AssertUnwindSafe(|| storm(seed, false))).is_err() {
+            println!(
+                "SEED={seed}; again: POSTROOM_SEED={seed} cargo test -p tests --test engine storm::one -- --nocapture"
+            );
+            failed.push(seed);
+        }
+    }
+    assert!(failed.is_empty(), "storms that did not end well: {failed:?}");
+}
+
+fn seeds() -> std::ops::Range<u64> {
+    let first = asked_for("POSTROOM_FIRST").unwrap_or(0);
+    first..first + asked_for("POSTROOM_SEEDS").unwrap_or(SEEDS)
+}
+
+#[test]
+fn even_seeds() {
+    all(seeds().step_by(2));
+}
+
+#[test]
+fn odd_seeds() {
+    all(seeds().skip(1).step_by(2));
+}
+
+#[test]
+fn one() {
+    storm(asked_for("POSTROOM_SEED").unwrap_or(7), true);
+}
+
+/// Seeds that found something once.
+#[test]
+fn seeds_to_remember() {
+    all([145, 196, 413].into_iter());
+}
+
+#[test]
+fn the_same_seed_is_the_same_storm() {
+    for seed in [3, 14, 159] {
+        assert_eq!(storm(seed, false), storm(seed, false), "seed {seed}");
+    }
+}
