@@ -6,7 +6,7 @@ use simulator::{Corruption, Cut, Delivery, Fault, FaultSpec, RequestKind, RetryA
 use tests::world::DESK;
 
 /// The mailbox of the third account.
-pub const SIDE: &str = "side@harbour-homes.example";
+pub(super) const SIDE: &str = "side@harbour-homes.example";
 
 /// Which kinds of trouble a storm brings.
 #[expect(
@@ -14,7 +14,7 @@ pub const SIDE: &str = "side@harbour-homes.example";
     reason = "independent switches, each drawn from the seed"
 )]
 #[derive(Debug, Clone, Copy)]
-pub struct Shape {
+pub(super) struct Shape {
     pub wire: bool,
     pub stores: bool,
     pub crashes: bool,
