@@ -431,7 +431,7 @@ fn one() {
 /// Seeds that found something once.
 #[test]
 fn seeds_to_remember() {
-    all([145, 196, 413].into_iter());
+    all([145, 196, 413, 712].into_iter());
 }
 
 #[test]
