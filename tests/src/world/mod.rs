@@ -313,7 +313,8 @@ impl Drop for World {
         wrong.extend(self.logs.leaks(&registration.client_secret));
         for item in self.memory.store.dump() {
             let text = serde_json::to_string(&item.attributes).unwrap_or_default();
-            if text.contains(&registration.client_secret) || text.contains("eyJ") {
+            if text.contains(&registration.client_secret) || logs::TOKEN_BEGINS.iter().any(|begin| text.contains(begin))
+            {
                 wrong.push(format!("a secret stands in record {}", item.key));
             }
         }

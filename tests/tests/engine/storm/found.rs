@@ -153,3 +153,22 @@ async fn a_folder_that_was_fed_by_listing_and_is_made_anew_is_found_again() {
     let report = world.settle("desk", 2).await;
     assert_eq!((report.outcome, world.row("desk").await.recorded), (Outcome::Done, 3));
 }
+
+#[tokio::test(start_paused = true)]
+async fn empty_pages_without_end_are_not_read_five_hundred_times_in_every_run() {
+    let world = World::new(7);
+    world.fill(2);
+    world.usual(|_| {}).await;
+    world
+        .simulator
+        .arm(FaultSpec::once(RequestKind::Delta, Fault::EmptyPage).always());
+    for _ in 0..4 {
+        world.run("desk").await;
+    }
+    let report = world.run("desk").await;
+    assert!(report.requests_total <= 30, "{report:#?}");
+    assert_eq!(world.row("desk").await.recorded, 2, "by listing");
+    world.simulator.clear_faults();
+    world.settle("desk", 2).await;
+    world.audit().all_imported().await;
+}
