@@ -35,6 +35,12 @@ impl Work {
             ..Group::default()
         };
         let mut bytes = 0;
+        let settled = self.settled_debts.len().min(GROUP);
+        for key in self.settled_debts.drain(..settled) {
+            batch.writes.push(Debts::clear(judge.account.id.as_str(), &key));
+            batch.count("owed", -1);
+            self.tally.owed_change -= 1;
+        }
         self.take_actions(judge, &mut batch, &mut group);
         while let Some(decision) = self.ready.first_mut() {
             let (writes, event) = decision.writes(judge, group.next_sequence);

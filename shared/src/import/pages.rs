@@ -10,7 +10,7 @@ use crate::{
     graph::{Change, DELTA_QUERY, GraphClient, GraphError, GraphErrorKind, MailPage, PAGE_SIZE, PageLink},
     message::{Disposition, Envelope, ImmutableId, Message, MessageKey},
     ports::{Query, Store},
-    records::{RecordError, messages::Messages},
+    records::{RecordError, accounts::Accounts, messages::Messages},
 };
 
 use super::{
@@ -322,7 +322,10 @@ impl Reader {
                 Change::Left(_) => (Envelope::default(), true),
             };
             match &record {
-                Some(record) if !rules::look_again(record, (!left).then_some(&envelope)) => {
+                Some(record)
+                    if !rules::look_again(record, (!left).then_some(&envelope))
+                        && (left || !is_nobodys_debt(context, record).await?) =>
+                {
                     page.known += u64::from(!left && record.disposition == Disposition::Imported);
                     continue;
                 }
@@ -392,6 +395,19 @@ impl Reader {
             self.before = Some(prints);
         }
         Ok(self.before.get_or_insert_default())
+    }
+}
+
+/// Owed or set aside by an account that was removed: nobody would try it again, so whoever sees it takes it over.
+async fn is_nobodys_debt(context: &Context<'_>, record: &Message) -> Result<bool, RecordError> {
+    let debt = matches!(record.disposition, Disposition::Owed | Disposition::Quarantined);
+    if !debt || record.account == context.account {
+        return Ok(false);
+    }
+    match Accounts::new(Arc::clone(&context.store)).get(&record.account).await {
+        Ok(_) => Ok(false),
+        Err(RecordError::Missing { .. }) => Ok(true),
+        Err(error) => Err(error),
     }
 }
 

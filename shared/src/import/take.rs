@@ -8,7 +8,7 @@ use crate::{
     archive::ArchiveError,
     error::Next,
     graph::GraphErrorKind,
-    message::Debt,
+    message::{Debt, Disposition},
     ports::PageMark,
     records::{
         RecordError,
@@ -197,6 +197,14 @@ impl Drive<'_> {
             taken += due.len();
             for debt in due {
                 let record = records.remove(&debt.key);
+                let settled = record
+                    .as_ref()
+                    .is_some_and(|record| !matches!(record.disposition, Disposition::Owed | Disposition::Quarantined));
+                if settled {
+                    // Another account took it over while this one was removed.
+                    self.work.settled_debts.push(debt.key);
+                    continue;
+                }
                 self.work.wait_debt(Candidate::of_debt(debt, record));
             }
             match page.next {

@@ -82,6 +82,8 @@ pub(super) struct Work {
     pub(super) ready: Vec<Decision>,
     pub(super) action_queue: VecDeque<(PendingAction, bool)>,
     pub(super) action_results: Vec<ActionResult>,
+    /// Debts whose message is settled already: only the debt is to go.
+    pub(super) settled_debts: Vec<MessageKey>,
     pub(super) tally: Tally,
     /// The strike marker as it is durable.
     pub(super) marker: BTreeMap<String, u32>,

@@ -96,3 +96,46 @@ async fn tries_end_in_quarantine_with_a_reason() {
         .remove(0);
     assert!(debt.attempts >= 12 && debt.reason.contains("HTTP 500"), "{debt:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_removed_account_owed_is_taken_over_and_not_imported_twice() {
+    let world = World::new(4);
+    world
+        .simulator
+        .create_folder(tests::world::DESK, "Orders", false)
+        .expect("a folder");
+    world.fill(3);
+    world.usual(|_| {}).await;
+    let bad = world.simulator.truth(None)[1].immutable_id.clone();
+    let fault = Fault::Status {
+        status: 500,
+        code: None,
+        message: String::new(),
+    };
+    world
+        .simulator
+        .arm(FaultSpec::once(RequestKind::Value, fault).message(&bad).always());
+    assert_eq!(world.run("desk").await.owed, 1);
+    world.simulator.clear_faults();
+    let accounts = shared::records::accounts::Accounts::new(world.ports().store);
+    accounts.remove(&world.row("desk").await).await.expect("removed");
+    world.add_account(&world.account("successor")).await;
+    let report = world.settle("successor", 2).await;
+    assert_eq!(
+        (report.imported, world.messages("successor").await.len()),
+        (1, 3),
+        "{report:#?}"
+    );
+    // The first one comes back for another folder and finds that its debt is paid.
+    let mut again = world.account("desk");
+    again.folders = vec![shared::account::FolderName::parse("Orders").expect("a folder")];
+    world.add_account(&again).await;
+    tokio::time::sleep(std::time::Duration::from_secs(100_000)).await;
+    world.settle("desk", 2).await;
+    assert_eq!(world.row("desk").await.owed, 0);
+    assert_eq!(
+        (world.events("desk").len(), world.events("successor").len()),
+        (2, 1),
+        "one event each"
+    );
+}
