@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// Address of another person who can sign in and may read all the mailboxes; may be given several times.
     #[arg(long = "user", value_name = "ADDRESS")]
     pub(crate) user: Vec<String>,
-    /// Redirect URI to register, besides http://localhost:8400/OAuth2Callback; may be given several times.
+    /// Redirect URI to register, besides the one there always is; may be given several times.
     #[arg(long = "redirect-uri", value_name = "URI")]
     pub(crate) redirect_uri: Vec<String>,
     /// Serve TLS with an own certificate authority and write its ca.pem into this directory.

@@ -106,7 +106,7 @@ impl Simulator {
     /// Sets what the app's registration lists as delegated permissions: what `/.default` asks for.
     pub fn set_permissions(&self, client_id: &str, permissions: &[&str]) -> Result<(), ControlError> {
         self.with_app(client_id, |app| {
-            app.permissions = permissions.iter().map(|p| (*p).to_owned()).collect()
+            app.permissions = permissions.iter().map(|p| (*p).to_owned()).collect();
         })
     }
 
@@ -164,7 +164,7 @@ impl Simulator {
         let state = &mut *guard;
         let oid = user.map(|u| oid(state, u)).transpose()?;
         let mut count = 0;
-        let grants = state.directory.grants.grants.iter_mut();
+        let grants = state.directory.grants.all.iter_mut();
         for grant in grants.filter(|g| !g.expired && oid.as_ref().is_none_or(|o| *o == g.oid)) {
             grant.expired = true;
             count += 1;

@@ -79,7 +79,8 @@ pub(crate) struct RefreshToken {
 #[derive(Debug, Default)]
 pub(crate) struct Grants {
     pub(crate) codes: HashMap<String, Code>,
-    pub(crate) grants: Vec<Grant>,
+    /// In the order they came.
+    pub(crate) all: Vec<Grant>,
     pub(crate) tokens: HashMap<String, RefreshToken>,
     pub(crate) rotation: Rotation,
 }
@@ -137,7 +138,7 @@ impl Grants {
             code.revoked = true;
         }
         let mut count = 0;
-        for grant in self.grants.iter_mut().filter(|g| hit(&g.oid) && !g.revoked) {
+        for grant in self.all.iter_mut().filter(|g| hit(&g.oid) && !g.revoked) {
             grant.revoked = true;
             count += 1;
         }
@@ -156,7 +157,7 @@ impl Grants {
                 .filter(|t| t.grant == number && self.serves(t))
                 .count()
         };
-        self.grants
+        self.all
             .iter()
             .enumerate()
             .map(|(number, g)| GrantView {

@@ -13,6 +13,7 @@ mod pages;
 mod redeem;
 mod respond;
 pub(crate) mod scope;
+mod session;
 mod signin;
 pub(crate) mod token;
 
@@ -80,10 +81,13 @@ pub(crate) async fn answer(simulator: &Simulator, call: &Call) -> Option<Reply> 
     }
 }
 
+/// Answers a page below a tenant.
+type Work = fn(&Simulator, &Call, &str) -> Reply;
+
 /// What browsers come to.
 async fn page(simulator: &Simulator, call: &Call, path: &[&str]) -> Option<Reply> {
     let taken = |methods: &[Method]| methods.contains(&call.method);
-    let (allowed, work): (&[Method], fn(&Simulator, &Call, &str) -> Reply) = match path {
+    let (allowed, work): (&[Method], Work) = match path {
         [_, "oauth2", "v2.0", "authorize"] => (&[Method::GET, Method::POST], signin::authorize),
         [_, "login"] => (&[Method::POST], |s, c, _| signin::click(s, c)),
         [_, "oauth2", "v2.0", "logout"] => (&[Method::GET, Method::POST], |s, c, _| signin::sign_out(s, c)),

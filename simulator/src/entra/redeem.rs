@@ -151,8 +151,8 @@ pub(crate) fn code(state: &mut State, request: &Request<'_>) -> Result<Given, Re
     if let Some(code) = state.directory.grants.codes.get_mut(text) {
         code.redeemed = true;
     }
-    state.directory.grants.grants.push(grant.clone());
-    let number = state.directory.grants.grants.len() - 1;
+    state.directory.grants.all.push(grant.clone());
+    let number = state.directory.grants.all.len() - 1;
     Ok(give(state, request, &grant, number, &resource, code_nonce(&code)))
 }
 
@@ -190,7 +190,7 @@ pub(crate) fn refresh(state: &mut State, request: &Request<'_>) -> Result<Given,
     let asked = request.scopes()?;
     let grants = &mut state.directory.grants;
     let token = grants.tokens.get(text).cloned().ok_or_else(malformed)?;
-    let grant = grants.grants.get(token.grant).cloned().ok_or_else(malformed)?;
+    let grant = grants.all.get(token.grant).cloned().ok_or_else(malformed)?;
     if grant.app != request.app.client_id {
         return Err(malformed().with_suberror("client_mismatch"));
     }
@@ -202,7 +202,7 @@ pub(crate) fn refresh(state: &mut State, request: &Request<'_>) -> Result<Given,
     }
     if !grants.serves(&token) {
         if grants.rotation == Rotation::StrictWithFamilyRevocation
-            && let Some(family) = grants.grants.get_mut(token.grant)
+            && let Some(family) = grants.all.get_mut(token.grant)
         {
             family.revoked = true;
         }
@@ -226,7 +226,7 @@ pub(crate) fn refresh(state: &mut State, request: &Request<'_>) -> Result<Given,
     if let Some(old) = grants.tokens.get_mut(text) {
         old.replaced = true;
     }
-    if let Some(grant) = grants.grants.get_mut(token.grant) {
+    if let Some(grant) = grants.all.get_mut(token.grant) {
         grant.refreshed += 1;
     }
     Ok(give(state, request, &grant, token.grant, &resource, None))

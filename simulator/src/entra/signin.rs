@@ -1,19 +1,18 @@
 //! Signing in: which page comes next, what a person's click does, and the code at the end.
 
 use super::authorize::{self, Ask, Prompt, Purpose, Refused};
-use super::directory::{Flow, SignedIn};
+use super::directory::Flow;
 use super::error::{self, Refusal};
 use super::grants::{Code, opaque};
 use super::pages::{self, Look};
 use super::respond::{Mode, back};
 use super::scope::Scope;
+use super::session::{cookie, remember, sessions, sign_in};
 use super::token::unknown_app;
 use crate::mailbox::ids::guid;
 use crate::simulator::{Simulator, State};
-use crate::wire::{Call, Reply, pairs, set};
+use crate::wire::{Call, Reply, pairs};
 
-/// Name of the cookie by which a browser is known again.
-const COOKIE: &str = "ESTSAUTH";
 /// How long a sign-in may take, in milliseconds.
 const FLOW_LIFE_MS: i64 = 60 * 60 * 1000;
 
@@ -157,7 +156,10 @@ pub(crate) fn click(simulator: &Simulator, call: &Call) -> Reply {
         "account" | "address" => {
             let named = field("account").or_else(|| field("address")).unwrap_or_default().trim();
             match state.directory.user(named).map(|u| u.oid.clone()) {
-                Some(oid) => sign_in(state, id, &flow, &oid, now_ms),
+                Some(oid) => {
+                    sign_in(state, &flow, &oid, now_ms);
+                    set_flow(state, id, |f| f.oid = Some(oid));
+                }
                 None => {
                     fault = Some(format!(
                         "This user name may be incorrect: {named} is not in this directory (AADSTS50034)."
@@ -203,32 +205,6 @@ fn set_flow(state: &mut State, id: &str, change: impl FnOnce(&mut Flow)) {
     if let Some(flow) = state.directory.flows.get_mut(id) {
         change(flow);
     }
-}
-
-/// Puts a person into the browser's session. An account that is blocked gets no session.
-fn sign_in(state: &mut State, id: &str, flow: &Flow, oid: &str, now_ms: i64) {
-    let blocked = state.directory.user(oid).is_none_or(|u| u.disabled);
-    let fresh =
-        flow.ask.prompt == Prompt::Login || !sessions(state, &flow.browser, now_ms).iter().any(|s| s.oid == oid);
-    if fresh && !blocked {
-        let accounts = state.directory.browsers.entry(flow.browser.clone()).or_default();
-        accounts.retain(|a| a.oid != oid);
-        accounts.push(SignedIn {
-            oid: oid.to_owned(),
-            at_ms: now_ms,
-            mfa: false,
-        });
-    }
-    set_flow(state, id, |f| f.oid = Some(oid.to_owned()));
-}
-
-/// The sessions of a browser that still count.
-fn sessions(state: &State, browser: &str, now_ms: i64) -> Vec<SignedIn> {
-    let all = state.directory.browsers.get(browser).into_iter().flatten();
-    all.filter(|s| state.directory.recent(s.at_ms, now_ms))
-        .filter(|s| state.directory.user(&s.oid).is_some_and(|u| !u.disabled))
-        .cloned()
-        .collect()
 }
 
 fn next(state: &State, flow: &Flow, now_ms: i64, fault: Option<String>) -> Result<Step, Refusal> {
@@ -436,27 +412,4 @@ fn declined(ask: &Ask) -> Refused {
             }
         }
     }
-}
-
-/// This browser's id, from its cookie.
-fn cookie(call: &Call) -> Option<&str> {
-    let all = call.headers.get_all("cookie").iter().filter_map(|v| v.to_str().ok());
-    let mut each = all
-        .flat_map(|line| line.split(';'))
-        .filter_map(|one| one.trim().split_once('='));
-    each.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
-}
-
-/// A session cookie. Over TLS as Entra sets it; without, browsers would not take `SameSite=None`.
-fn remember(call: &Call, browser: &str, reply: &mut Reply) {
-    let kind = if call.origin.starts_with("https://") {
-        "Secure; SameSite=None"
-    } else {
-        "SameSite=Lax"
-    };
-    set(
-        reply,
-        "set-cookie",
-        &format!("{COOKIE}={browser}; Path=/; HttpOnly; {kind}"),
-    );
 }

@@ -107,14 +107,8 @@ pub(crate) fn unknown_app(client_id: &str) -> Refusal {
     )
 }
 
-fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refusal> {
-    if call.method != Method::POST {
-        return Err(Refusal::bad(
-            "invalid_request",
-            900_561,
-            "The endpoint only accepts POST requests. Received a GET request.",
-        ));
-    }
+/// The form of a request; no parameter may occur twice (RFC 6749 3.2).
+fn fields(call: &Call) -> Result<Vec<(String, String)>, Refusal> {
     let form_type = call.header("content-type").unwrap_or_default().to_ascii_lowercase();
     if !form_type.starts_with("application/x-www-form-urlencoded") {
         return Err(missing("grant_type"));
@@ -128,6 +122,18 @@ fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refu
             format!("Invalid request. Request is malformed or invalid: parameter '{twice}' is duplicated."),
         ));
     }
+    Ok(form)
+}
+
+fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refusal> {
+    if call.method != Method::POST {
+        return Err(Refusal::bad(
+            "invalid_request",
+            900_561,
+            "The endpoint only accepts POST requests. Received a GET request.",
+        ));
+    }
+    let form = fields(call)?;
     let field = |name: &str| {
         form.iter()
             .find(|(n, _)| n == name)

@@ -31,7 +31,6 @@ async fn ask(client: &Client, change: &[(&str, Option<&str>)]) -> Answer {
 type Change<'a> = &'a [(&'a str, Option<&'a str>)];
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one row per refusal")]
 async fn every_refusal_has_its_status_error_and_number() {
     let client = desk(options()).await;
     client

@@ -75,7 +75,7 @@ fn changed<'a>(mut base: Vec<(&'a str, &'a str)>, change: Change<'a>) -> Vec<(&'
     base
 }
 
-fn tenant_in<'a>(change: Change<'a>) -> &'a str {
+fn tenant_in(change: Change<'_>) -> &str {
     let named = change.iter().find(|(n, _)| *n == "tenant").and_then(|(_, v)| *v);
     named.unwrap_or(DEFAULT_TENANT_ID)
 }
