@@ -19,6 +19,12 @@ pub(crate) struct Arguments {
     /// Address of a mailbox; may be given several times [default: desk@harbour-homes.example].
     #[arg(long = "mailbox", value_name = "ADDRESS")]
     pub(crate) mailbox: Vec<String>,
+    /// Address of another person who can sign in and may read all the mailboxes; may be given several times.
+    #[arg(long = "user", value_name = "ADDRESS")]
+    pub(crate) user: Vec<String>,
+    /// Redirect URI to register, besides the one there always is; may be given several times.
+    #[arg(long = "redirect-uri", value_name = "URI")]
+    pub(crate) redirect_uri: Vec<String>,
     /// Serve TLS with an own certificate authority and write its ca.pem into this directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) tls: Option<PathBuf>,

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use arguments::Arguments;
 use clap::Parser as _;
 use serde_json::json;
-use simulator::{Delivery, Latency, Limits, Options, Simulator, Tls};
+use simulator::{Delivery, Latency, Limits, Options, Simulator, Tls, User};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -91,6 +91,16 @@ fn fill(simulator: &Simulator, arguments: &Arguments) -> anyhow::Result<()> {
         }
         simulator.add_mailbox(address);
     }
+    for address in &arguments.user {
+        if !address.contains('@') {
+            bail!("--user {address}: an address such as ada.moor@harbour-homes.example is expected");
+        }
+        let user = User::new(address, "");
+        simulator.add_user(mailboxes.iter().fold(user, |user, mailbox| user.with_shared(mailbox)));
+    }
+    for redirect_uri in &arguments.redirect_uri {
+        simulator.register_redirect_uri(simulator::DEFAULT_CLIENT_ID, redirect_uri)?;
+    }
     if let Some(directory) = &arguments.mail {
         let mail = simulator::mail::load::load(directory)?;
         let now = simulator.clock().now_ms();
@@ -128,18 +138,21 @@ fn announce(simulator: &Simulator, arguments: &Arguments, origin: &str) {
     let registration = simulator.registration();
     let tenant = &registration.tenant_id;
     let token_url = format!("{origin}/{tenant}/oauth2/v2.0/token");
+    let authorization_url = format!("{origin}/{tenant}/oauth2/v2.0/authorize");
     let graph_url = format!("{origin}/v1.0");
     let ca_file = arguments.tls.as_ref().map(|d| d.join("ca.pem").display().to_string());
     if arguments.json {
         let all = json!({
-            "origin": origin, "tokenUrl": token_url, "graphUrl": graph_url, "controlUrl": format!("{origin}/_control"),
+            "origin": origin, "authorizationUrl": authorization_url, "tokenUrl": token_url, "graphUrl": graph_url, "controlUrl": format!("{origin}/_control"),
             "tenantId": tenant, "clientId": registration.client_id, "clientSecret": registration.client_secret,
-            "scope": "https://graph.microsoft.com/.default", "mailboxes": arguments.mailboxes(), "caFile": ca_file,
+            "scope": "https://graph.microsoft.com/.default", "mailboxes": arguments.mailboxes(),
+            "redirectUri": registration.redirect_uri, "users": simulator.users(), "caFile": ca_file,
         });
         println!("{all}");
         return;
     }
     println!("Simulated Microsoft 365 tenant at {origin}/");
+    println!("  authorization URL {authorization_url}");
     println!("  access token URL  {token_url}");
     println!("  Graph base URL    {graph_url}");
     println!("  control           {origin}/_control/stats");
@@ -147,8 +160,12 @@ fn announce(simulator: &Simulator, arguments: &Arguments, origin: &str) {
     println!("  client id         {}", registration.client_id);
     println!("  client secret     {}", registration.client_secret);
     println!("  scope             https://graph.microsoft.com/.default");
+    println!("  redirect URI      {}", registration.redirect_uri);
     for mailbox in arguments.mailboxes() {
         println!("  mailbox           {mailbox}");
+    }
+    for user in simulator.users() {
+        println!("  can sign in       {} ({})", user.address, user.display_name);
     }
     if let Some(file) = ca_file {
         println!("  CA certificate    {file}");

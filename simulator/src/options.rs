@@ -1,6 +1,8 @@
 //! How a simulator is set up: tenant, app, clock, seed, limits, latency, readings.
 
 use crate::clock::SimClock;
+use crate::entra::directory::User;
+use crate::entra::grants::Rotation;
 use crate::readings::Readings;
 use std::time::Duration;
 
@@ -12,6 +14,10 @@ pub const DEFAULT_CLIENT_ID: &str = "b7b1f6d2-3a54-4c8e-8f21-6d1e0c9a4b77";
 pub const DEFAULT_CLIENT_SECRET: &str = "Sim8Q~not-a-real-secret_.for+the/simulator=only&";
 /// The roles of that app.
 pub const DEFAULT_ROLES: [&str; 1] = ["Mail.ReadWrite"];
+/// The delegated permissions of that app's registration.
+pub const DEFAULT_PERMISSIONS: [&str; 2] = ["Mail.ReadWrite", "User.Read"];
+/// The redirect URI of that app.
+pub const DEFAULT_REDIRECT_URI: &str = "http://localhost:8400/OAuth2Callback";
 
 /// Everything that is decided before the first request.
 #[derive(Debug, Clone)]
@@ -30,6 +36,16 @@ pub struct Options {
     pub client_secret: String,
     /// Its granted application permissions.
     pub roles: Vec<String>,
+    /// Delegated permissions its registration lists: what `/.default` asks a person for.
+    pub permissions: Vec<String>,
+    /// Redirect URIs (type Web) registered for it. Compared byte for byte.
+    pub redirect_uris: Vec<String>,
+    /// The id of another tenant that exists, with nothing installed in it.
+    pub other_tenant_id: String,
+    /// The people of the tenant, their mailboxes included. Whoever gets a mailbox later becomes one, too.
+    pub users: Vec<User>,
+    /// What happens to refresh tokens that were used.
+    pub rotation: Rotation,
     /// Lifetime of access tokens in seconds; `None` is Entra's random 3600..=5399.
     pub token_lifetime: Option<u32>,
     /// How long requests take.
@@ -56,6 +72,11 @@ impl Default for Options {
             client_id: DEFAULT_CLIENT_ID.to_owned(),
             client_secret: DEFAULT_CLIENT_SECRET.to_owned(),
             roles: DEFAULT_ROLES.map(str::to_owned).to_vec(),
+            permissions: DEFAULT_PERMISSIONS.map(str::to_owned).to_vec(),
+            redirect_uris: vec![DEFAULT_REDIRECT_URI.to_owned()],
+            other_tenant_id: "91f0a3d7-4e52-4b0b-8a16-3d8e7c5b2f64".to_owned(),
+            users: Vec::new(),
+            rotation: Rotation::default(),
             token_lifetime: None,
             latency: Latency::default(),
             limits: Limits::default(),

@@ -149,6 +149,28 @@ pub enum SubtypeMark {
     Every,
 }
 
+/// How `scope` of a token answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum GrantedScope {
+    /// `https://graph.microsoft.com/Mail.Read`, as documented.
+    #[default]
+    Qualified,
+    /// `Mail.Read`, as captured.
+    Short,
+}
+
+/// Does `scope` of a token answer list `offline_access`?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OfflineScope {
+    /// No: the refresh token itself tells.
+    #[default]
+    Absent,
+    /// Yes.
+    Listed,
+}
+
 /// One choice per disputed fact. JSON names are those `--reading name=value` takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -179,6 +201,10 @@ pub struct Readings {
     pub id_alphabet: IdAlphabet,
     /// Do plain messages in lists and gets carry `@odata.type`?
     pub subtype_mark: SubtypeMark,
+    /// How `scope` of a token answer is written.
+    pub granted_scope: GrantedScope,
+    /// Does `scope` of a token answer list `offline_access`?
+    pub offline_scope: OfflineScope,
 }
 
 /// A `name=value` pair that names no reading.
@@ -249,6 +275,14 @@ impl Readings {
             },
             Self {
                 subtype_mark: SubtypeMark::Every,
+                ..base
+            },
+            Self {
+                granted_scope: GrantedScope::Short,
+                ..base
+            },
+            Self {
+                offline_scope: OfflineScope::Listed,
                 ..base
             },
         ]

@@ -2,6 +2,7 @@
 
 use crate::clock::SimClock;
 use crate::entra::App;
+use crate::entra::directory::Directory;
 use crate::entra::key::SigningKey;
 use crate::faults::board::FaultBoard;
 use crate::gate::Gate;
@@ -43,6 +44,8 @@ pub(crate) struct State {
     pub(crate) revoked: HashSet<String>,
     /// Identifiers of the tokens given out, with their app.
     pub(crate) issued: Vec<(String, String)>,
+    /// The people and how they sign in.
+    pub(crate) directory: Directory,
     /// Number of the next generated message.
     pub(crate) next_mail: u64,
 }
@@ -67,10 +70,15 @@ impl Core {
 }
 
 impl Simulator {
-    /// A tenant with one registered app and no mailbox.
+    /// A tenant with one registered app and the people of the options.
     pub fn new(options: Options) -> Self {
         let clock = options.clock.clone();
-        let app = App::new(&options.client_id, &options.client_secret, &options.roles);
+        let mut app = App::new(&options.client_id, &options.client_secret, &options.roles);
+        app.permissions.clone_from(&options.permissions);
+        app.redirect_uris.clone_from(&options.redirect_uris);
+        let mut directory = Directory::default();
+        directory.grants.rotation = options.rotation;
+        let users = options.users.clone();
         let state = State {
             rng: SmallRng::seed_from_u64(options.seed),
             options,
@@ -83,15 +91,20 @@ impl Simulator {
             evicted: HashSet::new(),
             revoked: HashSet::new(),
             issued: Vec::new(),
+            directory,
             next_mail: 0,
         };
-        Self {
+        let simulator = Self {
             core: Arc::new(Core {
                 state: Mutex::new(state),
                 clock,
                 key: SigningKey::embedded(),
             }),
+        };
+        for user in users {
+            simulator.add_user(user);
         }
+        simulator
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

@@ -11,20 +11,28 @@
     )
 )]
 
+#[path = "wire/authorize.rs"]
+mod authorize;
 #[path = "wire/client.rs"]
 mod client;
 #[path = "wire/control.rs"]
 mod control;
+#[path = "wire/delegated.rs"]
+mod delegated;
 #[path = "wire/delta.rs"]
 mod delta;
 #[path = "wire/entra.rs"]
 mod entra;
 #[path = "wire/faults.rs"]
 mod faults;
+#[path = "wire/grants.rs"]
+mod grants;
 #[path = "wire/limits.rs"]
 mod limits;
 #[path = "wire/mail.rs"]
 mod mail;
+#[path = "wire/person.rs"]
+mod person;
 #[path = "wire/socket.rs"]
 mod socket;
 #[path = "wire/writes.rs"]

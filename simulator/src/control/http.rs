@@ -2,6 +2,7 @@
 
 use super::ControlError;
 use super::mail::Delivery;
+use super::signin;
 use crate::clock::parse_time;
 use crate::faults::FaultSpec;
 use crate::mail::Mime;
@@ -177,9 +178,11 @@ fn look(simulator: &Simulator, call: &Call, name: &str) -> Result<Value, Control
         "readings" => serde_json::to_value(simulator.readings()),
         "complaints" => serde_json::to_value(simulator.complaints()),
         "registration" => serde_json::to_value(simulator.registration()),
+        "grants" => serde_json::to_value(simulator.grants()),
+        "users" => serde_json::to_value(simulator.users()),
         _ => {
             return Err(ControlError::Request(format!(
-                "GET /_control/{name} is unknown; known: stats, truth, faults, readings, complaints, registration"
+                "GET /_control/{name} is unknown; known: stats, truth, faults, readings, complaints, registration, grants, users"
             )));
         }
     };
@@ -192,16 +195,21 @@ fn post(simulator: &Simulator, call: &Call, name: &str) -> Result<Value, Control
     } else {
         read(&call.body)?
     };
-    // The fault itself may be posted to `arm`, without a wrapper.
-    let mut body = if name == "arm" && body.get("on").is_some() {
-        json!({"fault": body})
-    } else {
-        body
+    // The fault or the user itself may be posted, without a wrapper.
+    let mut body = match name {
+        "arm" if body.get("on").is_some() => json!({"fault": body}),
+        "add-user" if body.get("address").is_some() => json!({"user": body}),
+        _ => body,
     };
     let map = body
         .as_object_mut()
         .ok_or_else(|| ControlError::Request("a JSON object is expected".to_owned()))?;
     map.insert("act".to_owned(), name.into());
+    if signin::ACTS.contains(&name) {
+        let act =
+            serde_json::from_value(body).map_err(|e| ControlError::Request(format!("POST /_control/{name}: {e}")))?;
+        return signin::run(simulator, act);
+    }
     let act: Act =
         serde_json::from_value(body).map_err(|e| ControlError::Request(format!("POST /_control/{name}: {e}")))?;
     run(simulator, act)

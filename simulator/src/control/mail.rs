@@ -1,6 +1,7 @@
 //! Control of mailboxes and mail: deliver, move, delete, mark, edit; folders; damage.
 
 use super::ControlError;
+use crate::entra::directory::User;
 use crate::mail::Mime;
 use crate::mailbox::changes::{Start, Touched};
 use crate::mailbox::folders::FolderTrouble;
@@ -52,16 +53,15 @@ impl Delivery {
 }
 
 impl Simulator {
-    /// A new mailbox with the usual folders; answers its GUID. An existing one stays as it is.
+    /// A new mailbox with the usual folders, and the person it belongs to; answers the GUID of both.
+    /// An existing one stays as it is.
     pub fn add_mailbox(&self, address: &str) -> String {
-        let mut state = self.lock();
-        if let Some(known) = state.mailbox_named(address).and_then(|at| state.mailboxes.get(at)) {
-            return known.guid.clone();
-        }
-        let mailbox = Mailbox::new(address, state.options.readings.id_alphabet);
-        let guid = mailbox.guid.clone();
-        state.mailboxes.push(mailbox);
-        guid
+        let known = {
+            let state = self.lock();
+            let at = state.mailbox_named(address);
+            at.and_then(|at| state.mailboxes.get(at)).map(|m| m.guid.clone())
+        };
+        known.unwrap_or_else(|| self.add_user(User::new(address, "")))
     }
 
     /// Puts a message into a mailbox; answers its immutable id.

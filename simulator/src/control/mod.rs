@@ -3,6 +3,8 @@
 pub(crate) mod http;
 pub(crate) mod mail;
 pub(crate) mod page;
+pub(crate) mod people;
+pub(crate) mod signin;
 pub(crate) mod tenant;
 pub(crate) mod truth;
 
@@ -18,6 +20,9 @@ pub enum ControlError {
     /// Something about a folder.
     #[error(transparent)]
     Folder(#[from] crate::mailbox::folders::FolderTrouble),
+    /// No such person.
+    #[error("no user `{0}` in this tenant; add it first")]
+    User(String),
     /// No such app.
     #[error("no app `{0}` is registered")]
     App(String),

@@ -17,6 +17,8 @@ pub struct Registration {
     pub tenant_id: String,
     /// The app's client id.
     pub client_id: String,
+    /// Its first redirect URI.
+    pub redirect_uri: String,
     /// Its newest secret: of a simulated app, for tests and people.
     pub client_secret: String,
 }
@@ -35,6 +37,7 @@ impl Simulator {
         Registration {
             tenant_id: state.options.tenant_id.clone(),
             client_id: app.map(|a| a.client_id.clone()).unwrap_or_default(),
+            redirect_uri: app.and_then(|a| a.redirect_uris.first().cloned()).unwrap_or_default(),
             client_secret: app
                 .and_then(|a| a.secrets.last())
                 .map(|s| s.text.clone())
@@ -145,7 +148,7 @@ impl Simulator {
         self.lock().options.origin = origin;
     }
 
-    fn with_app(&self, client_id: &str, act: impl FnOnce(&mut App)) -> Result<(), ControlError> {
+    pub(crate) fn with_app(&self, client_id: &str, act: impl FnOnce(&mut App)) -> Result<(), ControlError> {
         let mut state = self.lock();
         let app = state
             .apps

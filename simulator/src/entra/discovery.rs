@@ -1,7 +1,7 @@
 //! The discovery document (`OpenID` Connect Discovery 1.0) and the key set (RFC 7517).
 
 use super::error::{self, Refusal};
-use super::token;
+use super::token::{self, Tenant};
 use crate::faults::RequestKind;
 use crate::simulator::Simulator;
 use crate::wire::{Call, Reply, plain_json};
@@ -16,6 +16,7 @@ pub(crate) fn document(simulator: &Simulator, call: &Call, tenant: &str) -> Repl
         "issuer": format!("{base}/v2.0"),
         "authorization_endpoint": format!("{base}/oauth2/v2.0/authorize"),
         "token_endpoint": format!("{base}/oauth2/v2.0/token"),
+        "end_session_endpoint": format!("{base}/oauth2/v2.0/logout"),
         "jwks_uri": format!("{base}/discovery/v2.0/keys"),
         "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
         "response_modes_supported": ["query", "fragment", "form_post"],
@@ -23,7 +24,7 @@ pub(crate) fn document(simulator: &Simulator, call: &Call, tenant: &str) -> Repl
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "scopes_supported": ["openid", "profile", "email", "offline_access"],
-        "claims_supported": ["sub", "iss", "aud", "exp", "iat", "nonce", "preferred_username", "name", "tid", "oid"],
+        "claims_supported": ["sub", "iss", "aud", "exp", "iat", "nonce", "preferred_username", "name", "tid", "oid", "email"],
         "tenant_region_scope": "EU",
         "msgraph_host": call.origin.split_once("://").map_or("", |(_, host)| host),
     });
@@ -47,8 +48,11 @@ fn base(simulator: &Simulator, call: &Call, tenant: &str) -> Result<String, Refu
     if ["common", "organizations", "consumers"].contains(&tenant) {
         return Ok(format!("{}/{tenant}", call.origin));
     }
-    token::known_tenant(&state.options, tenant)?;
-    Ok(format!("{}/{}", call.origin, state.options.tenant_id))
+    let id = match token::tenant_of(&state.options, tenant)? {
+        Tenant::Other => &state.options.other_tenant_id,
+        _ => &state.options.tenant_id,
+    };
+    Ok(format!("{}/{id}", call.origin))
 }
 
 fn finish(simulator: &Simulator, mut reply: Reply) -> Reply {

@@ -13,7 +13,24 @@ pub(crate) struct Refusal {
     pub(crate) error: String,
     pub(crate) code: u32,
     pub(crate) text: String,
+    /// `suberror`, which tells clients what kind of help a person could give.
+    pub(crate) suberror: Option<&'static str>,
+    /// Whether `claims` asks for a step-up.
+    pub(crate) claims: bool,
 }
+
+/// A refusal in words, with the ids it is told by.
+#[derive(Debug)]
+pub(crate) struct Described {
+    pub(crate) text: String,
+    pub(crate) trace: String,
+    pub(crate) correlation: String,
+    pub(crate) stamp: String,
+}
+
+/// What a client has to send back to authorize when Conditional Access wants more.
+const STEP_UP: &str =
+    "{\"access_token\":{\"capolids\":{\"essential\":true,\"values\":[\"8f0b1f0e-55b2-4f6d-9a37-2f4c0e6f8d11\"]}}}";
 
 impl Refusal {
     /// 400, the status of everything but `invalid_client`.
@@ -23,6 +40,8 @@ impl Refusal {
             error: error.to_owned(),
             code,
             text: text.into(),
+            suberror: None,
+            claims: false,
         }
     }
 
@@ -33,28 +52,58 @@ impl Refusal {
             error: "invalid_client".to_owned(),
             code,
             text: text.into(),
+            suberror: None,
+            claims: false,
         }
+    }
+
+    #[must_use]
+    pub(crate) fn with_suberror(mut self, suberror: &'static str) -> Self {
+        self.suberror = Some(suberror);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_claims(mut self) -> Self {
+        self.claims = true;
+        self
     }
 }
 
-pub(crate) fn answer(simulator: &Simulator, call: &Call, refusal: &Refusal) -> Reply {
+/// Entra's sentence for a refusal: number, text and ids.
+pub(crate) fn describe(simulator: &Simulator, call: &Call, refusal: &Refusal) -> Described {
     let (trace, fallback) = {
         let mut state = simulator.lock();
         (guid(&mut state.rng), guid(&mut state.rng))
     };
     let correlation = call.header("client-request-id").map_or(fallback, str::to_owned);
     let stamp = entra_time(simulator.now_ms());
-    let description = format!(
-        "AADSTS{}: {} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {stamp}",
-        refusal.code, refusal.text
-    );
-    let body = json!({
-        "error": refusal.error, "error_description": description, "error_codes": [refusal.code], "timestamp": stamp,
-        "trace_id": trace, "correlation_id": correlation,
+    Described {
+        text: format!(
+            "AADSTS{}: {} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {stamp}",
+            refusal.code, refusal.text
+        ),
+        trace,
+        correlation,
+        stamp,
+    }
+}
+
+pub(crate) fn answer(simulator: &Simulator, call: &Call, refusal: &Refusal) -> Reply {
+    let told = describe(simulator, call, refusal);
+    let mut body = json!({
+        "error": refusal.error, "error_description": told.text, "error_codes": [refusal.code], "timestamp": told.stamp,
+        "trace_id": told.trace, "correlation_id": told.correlation,
         "error_uri": format!("{}/error?code={}", call.origin, refusal.code),
     });
+    if let Some(suberror) = refusal.suberror {
+        body["suberror"] = suberror.into();
+    }
+    if refusal.claims {
+        body["claims"] = STEP_UP.into();
+    }
     let mut reply = plain_json(refusal.status, &body);
-    set(&mut reply, "x-ms-request-id", &trace);
+    set(&mut reply, "x-ms-request-id", &told.trace);
     reply
 }
 

@@ -1,14 +1,30 @@
-//! Entra ID: the token endpoint, the discovery document and the keys. The sign-in page and refresh
-//! tokens belong here too, beside `token`.
+//! Entra ID: signing in, the token endpoint, admin consent, the discovery document and the keys.
 
 pub(crate) mod access_token;
+mod admin_consent;
+pub(crate) mod authorize;
+pub(crate) mod directory;
 pub(crate) mod discovery;
 pub(crate) mod error;
+pub(crate) mod grants;
+mod id_token;
 pub(crate) mod key;
+mod pages;
+mod redeem;
+mod respond;
+pub(crate) mod scope;
+mod session;
+mod signin;
 pub(crate) mod token;
 
+use crate::faults::answer::whole_answer;
+use crate::faults::board::Target;
+use crate::faults::{Fault, RequestKind};
 use crate::simulator::Simulator;
-use crate::wire::{Call, Reply};
+use crate::wire::{Call, Reply, empty, set};
+use http::Method;
+use scope::Scope;
+use std::collections::BTreeSet;
 
 /// A registered app.
 #[derive(Clone)]
@@ -17,6 +33,16 @@ pub(crate) struct App {
     pub(crate) secrets: Vec<Secret>,
     /// Application permissions an admin consented to; may be empty.
     pub(crate) roles: Vec<String>,
+    /// Application permissions its registration lists: what an admin's consent gives.
+    pub(crate) requested_roles: Vec<String>,
+    /// Delegated permissions its registration lists: what `/.default` asks for.
+    pub(crate) permissions: Vec<String>,
+    /// Scopes an admin consented to for everybody.
+    pub(crate) tenant_scopes: BTreeSet<Scope>,
+    /// Registered redirect URIs of type Web.
+    pub(crate) redirect_uris: Vec<String>,
+    /// Whether other tenants' people may sign in: `common` and `organizations` work.
+    pub(crate) multi_tenant: bool,
 }
 
 #[derive(Clone)]
@@ -34,6 +60,11 @@ impl App {
                 expired: false,
             }],
             roles: roles.to_vec(),
+            requested_roles: roles.to_vec(),
+            permissions: vec!["Mail.ReadWrite".to_owned(), "User.Read".to_owned()],
+            tenant_scopes: BTreeSet::new(),
+            redirect_uris: Vec::new(),
+            multi_tenant: false,
         }
     }
 }
@@ -46,6 +77,62 @@ pub(crate) async fn answer(simulator: &Simulator, call: &Call) -> Option<Reply> 
         [tenant, "oauth2", "v2.0", "token"] => Some(token::answer(simulator, call, tenant).await),
         [tenant, "v2.0", ".well-known", "openid-configuration"] => Some(discovery::document(simulator, call, tenant)),
         [tenant, "discovery", "v2.0", "keys"] => Some(discovery::keys(simulator, call, tenant)),
-        _ => None,
+        _ => page(simulator, call, &path).await,
     }
+}
+
+/// Answers a page below a tenant.
+type Work = fn(&Simulator, &Call, &str) -> Reply;
+
+/// What browsers come to.
+async fn page(simulator: &Simulator, call: &Call, path: &[&str]) -> Option<Reply> {
+    let taken = |methods: &[Method]| methods.contains(&call.method);
+    let (allowed, work): (&[Method], Work) = match path {
+        [_, "oauth2", "v2.0", "authorize"] => (&[Method::GET, Method::POST], signin::authorize),
+        [_, "login"] => (&[Method::POST], |s, c, _| signin::click(s, c)),
+        [_, "oauth2", "v2.0", "logout"] => (&[Method::GET, Method::POST], |s, c, _| signin::sign_out(s, c)),
+        [_, "v2.0", "adminconsent"] => (&[Method::GET], |s, c, t| admin_consent::answer(s, c, t, true)),
+        [_, "adminconsent"] => (&[Method::GET], |s, c, t| admin_consent::answer(s, c, t, false)),
+        _ => return None,
+    };
+    let tenant = path.first().copied().unwrap_or_default();
+    let fault = {
+        let mut state = simulator.lock();
+        state.stats.request(RequestKind::Authorize);
+        let target = Target {
+            kind: RequestKind::Authorize,
+            mailbox: None,
+            message: None,
+        };
+        let fault = state.faults.meet(target);
+        state.stats.faults_met += u64::from(fault.is_some());
+        fault
+    };
+    let mut reply = if taken(allowed) {
+        match &fault {
+            None => work(simulator, call, tenant),
+            Some(Fault::Entra {
+                error, code, message, ..
+            }) => {
+                let refusal = error::Refusal::bad(error, *code, message.as_str());
+                let trusted = authorize::trusted(&simulator.lock(), tenant, &authorize::parameters(call));
+                let refused = authorize::aimed(call, trusted.ok().map(|(_, uri)| uri), refusal);
+                signin::refuse(simulator, call, refused)
+            }
+            Some(fault) => match whole_answer(simulator, call, fault) {
+                Some(reply) => reply,
+                None => crate::faults::answer::spoil(work(simulator, call, tenant), fault).await,
+            },
+        }
+    } else {
+        let mut reply = empty(405);
+        set(
+            &mut reply,
+            "allow",
+            if path.last() == Some(&"login") { "POST" } else { "GET" },
+        );
+        reply
+    };
+    error::dress(simulator, &mut reply);
+    Some(reply)
 }

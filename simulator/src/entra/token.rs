@@ -1,7 +1,9 @@
-//! The token endpoint: client credentials, checked in Entra's order, refused in Entra's words.
+//! The token endpoint: who asks and for what, checked in Entra's order, refused in Entra's words.
 
-use super::access_token::{self, GRAPH, GRAPH_APP_ID};
+use super::access_token::{self, GRAPH, GRAPH_APP_ID, Issue};
+use super::authorize::may_use;
 use super::error::{self, Refusal};
+use super::redeem::{self, Request};
 use super::{App, Secret};
 use crate::faults::answer::whole_answer;
 use crate::faults::board::Target;
@@ -41,9 +43,7 @@ pub(crate) async fn answer(simulator: &Simulator, call: &Call, tenant: &str) -> 
             call,
             &Refusal {
                 status,
-                error,
-                code,
-                text: message,
+                ..Refusal::bad(&error, code, message)
             },
         ),
         Some(fault) => match whole_answer(simulator, call, &fault) {
@@ -63,28 +63,52 @@ fn grant(simulator: &Simulator, call: &Call, tenant: &str) -> Reply {
     }
 }
 
-/// Whether a tenant in a URL is this one.
-pub(crate) fn known_tenant(options: &Options, tenant: &str) -> Result<(), Refusal> {
-    if tenant.eq_ignore_ascii_case(&options.tenant_id) || tenant.eq_ignore_ascii_case(&options.tenant_domain) {
-        return Ok(());
-    }
-    Err(Refusal::bad(
-        "invalid_request",
-        90002,
-        format!(
-            "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud."
-        ),
-    ))
+/// What the tenant in a URL is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tenant {
+    /// This one, by id or domain.
+    Home,
+    /// The other one there is: nothing is installed in it.
+    Other,
+    /// `common` or `organizations`.
+    Alias,
+    /// `consumers`.
+    Consumers,
 }
 
-fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refusal> {
-    if call.method != Method::POST {
-        return Err(Refusal::bad(
-            "invalid_request",
-            900_561,
-            "The endpoint only accepts POST requests. Received a GET request.",
-        ));
+pub(crate) fn tenant_of(options: &Options, tenant: &str) -> Result<Tenant, Refusal> {
+    if tenant.eq_ignore_ascii_case(&options.tenant_id) || tenant.eq_ignore_ascii_case(&options.tenant_domain) {
+        return Ok(Tenant::Home);
     }
+    if tenant.eq_ignore_ascii_case(&options.other_tenant_id) {
+        return Ok(Tenant::Other);
+    }
+    match tenant.to_ascii_lowercase().as_str() {
+        "common" | "organizations" => Ok(Tenant::Alias),
+        "consumers" => Ok(Tenant::Consumers),
+        _ => Err(Refusal::bad(
+            "invalid_request",
+            90002,
+            format!(
+                "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud."
+            ),
+        )),
+    }
+}
+
+/// The app is not there, or not in that tenant.
+pub(crate) fn unknown_app(client_id: &str) -> Refusal {
+    Refusal::bad(
+        "unauthorized_client",
+        700_016,
+        format!(
+            "Application with identifier '{client_id}' was not found in the directory 'Harbour Homes'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant."
+        ),
+    )
+}
+
+/// The form of a request; no parameter may occur twice (RFC 6749 3.2).
+fn fields(call: &Call) -> Result<Vec<(String, String)>, Refusal> {
     let form_type = call.header("content-type").unwrap_or_default().to_ascii_lowercase();
     if !form_type.starts_with("application/x-www-form-urlencoded") {
         return Err(missing("grant_type"));
@@ -98,6 +122,18 @@ fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refu
             format!("Invalid request. Request is malformed or invalid: parameter '{twice}' is duplicated."),
         ));
     }
+    Ok(form)
+}
+
+fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refusal> {
+    if call.method != Method::POST {
+        return Err(Refusal::bad(
+            "invalid_request",
+            900_561,
+            "The endpoint only accepts POST requests. Received a GET request.",
+        ));
+    }
+    let form = fields(call)?;
     let field = |name: &str| {
         form.iter()
             .find(|(n, _)| n == name)
@@ -105,17 +141,16 @@ fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refu
             .filter(|v| !v.is_empty())
     };
     let grant_type = field("grant_type").ok_or_else(|| missing("grant_type"))?;
-    if ["common", "consumers", "organizations"].contains(&tenant.to_ascii_lowercase().as_str())
-        && grant_type == "client_credentials"
-    {
+    let app_only = grant_type == "client_credentials";
+    let mut state = simulator.lock();
+    let kind = tenant_of(&state.options, tenant)?;
+    if app_only && matches!(kind, Tenant::Alias | Tenant::Consumers) {
         return Err(Refusal::bad(
             "invalid_request",
             9_001_023,
             "The grant type is not supported over the /common or /consumers endpoints. Please use the /organizations or tenant-specific endpoint.",
         ));
     }
-    let mut state = simulator.lock();
-    known_tenant(&state.options, tenant)?;
     let (client_id, secret) = match basic(call) {
         Some((id, secret)) => (Some(id), Some(secret)),
         None => (
@@ -124,14 +159,29 @@ fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refu
         ),
     };
     let client_id = client_id.ok_or_else(|| missing("client_id"))?;
-    let app = state.apps.iter().find(|a| a.client_id.eq_ignore_ascii_case(&client_id)).cloned().ok_or_else(|| {
-        Refusal::bad(
-            "unauthorized_client",
-            700_016,
-            format!("Application with identifier '{client_id}' was not found in the directory 'Harbour Homes'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant."),
-        )
-    })?;
-    if grant_type != "client_credentials" {
+    let found = state.apps.iter().find(|a| a.client_id.eq_ignore_ascii_case(&client_id));
+    let app = found.cloned().ok_or_else(|| unknown_app(&client_id))?;
+    if ["authorization_code", "refresh_token"].contains(&grant_type) {
+        may_use(&app, kind)?;
+        same_origin_only(call)?;
+        authenticate(&app, secret.as_deref())?;
+        let request = Request {
+            app: &app,
+            tenant: kind,
+            tenant_text: tenant,
+            form: &form,
+            origin: &call.origin,
+            now_ms: simulator.now_ms(),
+        };
+        let given = if grant_type == "refresh_token" {
+            redeem::refresh(&mut state, &request)?
+        } else {
+            redeem::code(&mut state, &request)?
+        };
+        drop(state);
+        return Ok(delegated(simulator, given));
+    }
+    if !app_only {
         let (code, error) = (70003, "unsupported_grant_type");
         return Err(Refusal::bad(
             error,
@@ -139,28 +189,27 @@ fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refu
             format!("The app requested an unsupported grant type '{grant_type}'."),
         ));
     }
-    let audience = audience(field("scope").ok_or_else(|| missing("scope"))?, &call.origin)?;
-    if call.headers.contains_key("origin") {
-        return Err(Refusal::bad(
-            "invalid_request",
-            9_002_326,
-            "Cross-origin token redemption is permitted only for the 'Single-Page Application' client-type.",
-        ));
+    if kind == Tenant::Other {
+        return Err(unknown_app(&client_id));
     }
+    let audience = audience(field("scope").ok_or_else(|| missing("scope"))?, &call.origin)?;
+    same_origin_only(call)?;
     authenticate(&app, secret.as_deref())?;
     let life = match state.options.token_lifetime {
         Some(seconds) => i64::from(seconds),
         None => state.rng.random_range(3600..=5399),
     };
     let uti = guid(&mut state.rng);
-    let claims = access_token::claims(
+    let claims = access_token::app_only(
         &state,
-        &call.origin,
-        &app.client_id,
-        &audience,
-        &uti,
-        simulator.now_ms() / 1000,
-        life,
+        &Issue {
+            origin: &call.origin,
+            app: &app.client_id,
+            audience: &audience,
+            uti: &uti,
+            now_s: simulator.now_ms() / 1000,
+            life_s: life,
+        },
     );
     state.issued.push((uti, app.client_id.clone()));
     state.stats.tokens_issued += 1;
@@ -172,7 +221,29 @@ fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refu
     ))
 }
 
-fn missing(name: &str) -> Refusal {
+/// Signs what was given.
+fn delegated(simulator: &Simulator, given: redeem::Given) -> Reply {
+    let mut answer = given.answer;
+    answer["access_token"] = simulator.core.key.sign(&given.access).into();
+    if let Some(claims) = given.id {
+        answer["id_token"] = simulator.core.key.sign(&claims).into();
+    }
+    plain_json(200, &answer)
+}
+
+/// A secret has no business in a browser.
+fn same_origin_only(call: &Call) -> Result<(), Refusal> {
+    if !call.headers.contains_key("origin") {
+        return Ok(());
+    }
+    Err(Refusal::bad(
+        "invalid_request",
+        9_002_326,
+        "Cross-origin token redemption is permitted only for the 'Single-Page Application' client-type.",
+    ))
+}
+
+pub(crate) fn missing(name: &str) -> Refusal {
     Refusal::bad(
         "invalid_request",
         900_144,

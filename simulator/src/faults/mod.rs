@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub enum RequestKind {
     /// The token endpoint.
     Token,
+    /// The pages of signing in and of admin consent.
+    Authorize,
     /// Discovery document and keys.
     Discovery,
     /// Folder lists and folders.

@@ -6,7 +6,9 @@ pub(crate) mod delta;
 mod error;
 mod folders;
 mod messages;
+mod permission;
 mod prefer;
+mod profile;
 mod query;
 mod render;
 mod route;
@@ -16,7 +18,7 @@ mod write;
 use crate::entra::access_token::{self, Bearer};
 use crate::faults::answer::{delta_answer, is_page_fault, spoil, whole_answer};
 use crate::faults::board::Target;
-use crate::faults::body::{BodyLength, holding};
+use crate::faults::body::{BodyLength, holding, whole};
 use crate::faults::{ConnectionReset, Fault, RequestKind};
 use crate::gate::{Slot, Verdict};
 use crate::mailbox::ids::{IdFormat, guid};
@@ -25,8 +27,9 @@ use crate::simulator::Simulator;
 use crate::wire::{Call, Reply, set};
 pub(crate) use error::{GraphError, RequestIds};
 use http::Method;
+use permission::Sight;
 use prefer::Prefer;
-use route::{Act, Root, Route};
+use route::{Act, Route};
 pub(crate) use scene::Scene;
 use std::sync::Arc;
 
@@ -91,7 +94,11 @@ async fn pass(
             call.segments().last().cloned().unwrap_or_default()
         ))
     })?;
-    let at = mailbox(simulator, &route, &bearer)?;
+    if route.person {
+        // The directory answers this one: no mailbox is asked, its limits do not count.
+        return whose(simulator, call, &route, &bearer).await;
+    }
+    let (at, sight) = permission::mailbox(simulator, &route, &bearer)?;
     let lane = (bearer.app.clone(), at);
     let slot = enter(simulator, lane.clone(), kind)?;
     // Others get their turn while this one is served, so that what runs at once is seen to run at once.
@@ -99,6 +106,9 @@ async fn pass(
     tokio::time::sleep(latency.service).await;
     let fault = meet(simulator, &route, kind, at);
     let mut reply = work(simulator, call, &route, at, request, fault.as_ref());
+    if sight == Sight::Basic {
+        reply = dimmed(reply).await;
+    }
     if let Some(fault) = &fault {
         reply = spoil(reply, fault).await;
         watch_hold_off(simulator, &lane, &reply);
@@ -111,48 +121,47 @@ async fn pass(
     Ok(Reply::from_parts(parts, holding(body, length, slot)))
 }
 
+/// `/me` and `/users/{id}`, with the faults of its kind.
+async fn whose(simulator: &Simulator, call: &Call, route: &Route, bearer: &Bearer) -> Result<Reply, GraphError> {
+    let fault = {
+        let mut guard = simulator.lock();
+        let state = &mut *guard;
+        let person = bearer.person.as_ref().and_then(|p| state.directory.user(&p.oid));
+        let target = Target {
+            kind: RequestKind::Other,
+            mailbox: person.map(|u| u.address.as_str()),
+            message: None,
+        };
+        let fault = state.faults.meet(target);
+        state.stats.faults_met += u64::from(fault.is_some());
+        fault
+    };
+    let Some(fault) = fault else {
+        return profile::answer(simulator, call, route, bearer);
+    };
+    match whole_answer(simulator, call, &fault) {
+        Some(reply) => Ok(reply),
+        None => Ok(spoil(profile::answer(simulator, call, route, bearer)?, &fault).await),
+    }
+}
+
+/// An answer without what a basic permission does not show.
+async fn dimmed(reply: Reply) -> Reply {
+    let (parts, body) = reply.into_parts();
+    let bytes = whole(body).await;
+    let Ok(mut json) = serde_json::from_slice(&bytes) else {
+        return Reply::from_parts(parts, bytes.into());
+    };
+    permission::dim(&mut json);
+    Reply::from_parts(parts, json.to_string().into())
+}
+
 /// Who asks; 401 with `WWW-Authenticate` otherwise.
 pub(crate) fn authorize(simulator: &Simulator, call: &Call) -> Result<Bearer, GraphError> {
     access_token::check(simulator, call.header("authorization")).map_err(|why| {
         simulator.lock().stats.unauthorized += 1;
         GraphError::token(why)
     })
-}
-
-fn mailbox(simulator: &Simulator, route: &Route, bearer: &Bearer) -> Result<usize, GraphError> {
-    let Root::User(name) = &route.root else {
-        return Err(GraphError::bad(
-            "/me request is only valid with delegated authentication flow.",
-        ));
-    };
-    let state = simulator.lock();
-    let has = |role: &str| bearer.roles.iter().any(|r| r == role);
-    if !has("Mail.ReadWrite") && (route.writes() || !has("Mail.Read")) {
-        return Err(GraphError::denied());
-    }
-    let Some(at) = state.mailbox_named(name) else {
-        return Err(GraphError::new(
-            404,
-            "ErrorInvalidUser",
-            format!("The requested user '{name}' is invalid."),
-        ));
-    };
-    let mailbox = state.mailboxes.get(at).ok_or_else(GraphError::item_not_found)?;
-    if !mailbox.enabled {
-        return Err(GraphError::new(
-            404,
-            "MailboxNotEnabledForRESTAPI",
-            "The mailbox is either inactive, soft-deleted, or is hosted on-premise.",
-        ));
-    }
-    if !mailbox.in_policy {
-        return Err(GraphError::new(
-            403,
-            "ErrorAccessDenied",
-            "Access to OData is disabled: [RAOP] : Blocked by tenant configured AppOnly AccessPolicy settings.",
-        ));
-    }
-    Ok(at)
 }
 
 fn enter(simulator: &Simulator, lane: (String, usize), kind: RequestKind) -> Result<Slot, GraphError> {
@@ -265,7 +274,7 @@ fn act(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
         Act::GetAttachment => attachments::get(scene),
         Act::AttachmentValue => attachments::value(scene),
         Act::Translate => messages::translate(scene),
-        Act::WrongMethod => Err(GraphError::method()),
+        Act::Profile | Act::WrongMethod => Err(GraphError::method()),
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) enum Act {
     GetAttachment,
     AttachmentValue,
     Translate,
+    /// The person, not the mailbox.
+    Profile,
     /// A path that exists, with a method it does not take.
     WrongMethod,
 }
@@ -41,6 +43,8 @@ pub(crate) struct Route {
     pub(crate) folder: Option<String>,
     pub(crate) message: Option<String>,
     pub(crate) attachment: Option<String>,
+    /// `/me` or `/users/{id}` with nothing below.
+    pub(crate) person: bool,
 }
 
 impl Route {
@@ -58,7 +62,7 @@ impl Route {
             Act::Copy => RequestKind::Copy,
             Act::ListAttachments | Act::GetAttachment | Act::AttachmentValue => RequestKind::Attachment,
             Act::Translate => RequestKind::Translate,
-            Act::WrongMethod => RequestKind::Other,
+            Act::Profile | Act::WrongMethod => RequestKind::Other,
         }
     }
 
@@ -86,10 +90,15 @@ pub(crate) fn parse(method: &Method, segments: &[String]) -> Option<Route> {
         folder: None,
         message: None,
         attachment: None,
+        person: rest.is_empty(),
     };
     let allowed = |wanted: &Method, act: Act| {
         if method == wanted { act } else { Act::WrongMethod }
     };
+    if rest.is_empty() {
+        route.act = allowed(&Method::GET, Act::Profile);
+        return Some(route);
+    }
     let mut rest = rest;
     if let ["mailFolders", after @ ..] = rest {
         match after {
