@@ -13,7 +13,7 @@ use crate::origin::{Origin, TrustedOrigins};
 /// | `POSTROOM_TRUST_ENDPOINTS` | origins (`https://host[:port]`, comma-separated) to which tokens and requests may go besides Microsoft's login and Graph hosts; the only way to allow `http` or a loopback address | none |
 /// | `POSTROOM_CA_FILE` | PEM file with certificate authorities to trust besides the platform's | none |
 /// | `POSTROOM_DATA_DIR` | data directory (one machine) | the platform's data folder |
-/// | `POSTROOM_LOG` | what to log, in the syntax of `tracing` filters, for example `info` or `shared=debug` | `warn` on the command line, `info` for `serve` |
+/// | `POSTROOM_LOG` | what to log, in the syntax of `tracing` filters, for example `info` or `shared=debug` | `error` on the command line (reports say the rest), `info` for `serve` |
 /// | `POSTROOM_LOG_FORMAT` | `text` or `json` | `text` |
 /// | `POSTROOM_PASSPHRASE_FILE` | file whose first line opens the vault, when its key comes from a passphrase | ask on the terminal |
 /// | `POSTROOM_PATIENCE_SECONDS` | the longest wait within a run that Microsoft may ask for; a longer one ends the run, saved | 60 |

@@ -220,8 +220,8 @@ pub(crate) struct CredentialFields {
 pub(crate) enum AccountCommand {
     /// Add a mailbox to import
     #[command(after_help = "Examples:\n  \
-        postroom account add --id orders --mailbox orders@contoso.com --credential contoso --start now\n  \
-        postroom account add --id desk --mailbox desk@contoso.com --credential contoso --folder inbox \\\n    \
+        postroom account add --id orders --mailbox orders@contoso.example --credential contoso --start now\n  \
+        postroom account add --id desk --mailbox desk@contoso.example --credential contoso --folder inbox \\\n    \
         --folder 'Inbox/Claims' --start 2026-01-31 --after-import move:Inbox/Done --every 2m")]
     Add {
         /// Short name: a-z, 0-9 and -
