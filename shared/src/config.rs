@@ -16,6 +16,7 @@ use crate::origin::{Origin, TrustedOrigins};
 /// | `POSTROOM_LOG` | what to log, in the syntax of `tracing` filters, for example `info` or `shared=debug` | `error` on the command line (reports say the rest), `info` for `serve` |
 /// | `POSTROOM_LOG_FORMAT` | `text` or `json` | `text` |
 /// | `POSTROOM_PASSPHRASE_FILE` | file whose first line opens the vault, when its key comes from a passphrase | ask on the terminal |
+/// | `HTTPS_PROXY`, `NO_PROXY`, `NO_COLOR` | as everywhere; read by the command line of one machine | none |
 /// | `POSTROOM_PATIENCE_SECONDS` | the longest wait within a run that Microsoft may ask for; a longer one ends the run, saved | 60 |
 #[derive(Debug, Clone)]
 pub struct Config {
