@@ -253,10 +253,11 @@ impl GraphClient {
         Ok(envelope(&self.json(&call).await?.value).folder)
     }
 
-    /// Deletes a message as a person would.
+    /// Deletes a message as a person would. Not sent again when the answer was lost: a second time might destroy it.
     pub async fn delete(&self, id: &ImmutableId) -> Result<(), GraphError> {
         let call = Call {
             method: Method::DELETE,
+            repeatable: false,
             ..Call::get(Kind::Write, self.url(&["messages", &id.0]))
         };
         self.json(&call).await.map(drop)

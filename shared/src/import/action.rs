@@ -78,7 +78,7 @@ pub(super) async fn act(
     let result = match (&wanted, destination) {
         (AfterImport::Nothing, _) => Ok(true),
         (AfterImport::MarkRead, _) => client.mark_read(&action.immutable_id).await.map(|()| true),
-        (AfterImport::Delete, _) => client.delete(&action.immutable_id).await.map(|()| true),
+        (AfterImport::Delete, _) => delete(client, &action, seen_here).await.map(|()| true),
         (AfterImport::Move(_), Destination::Folder(folder)) => relocate(client, &action, folder, seen_here).await,
         (AfterImport::Move(folder), Destination::None | Destination::Unknown(_)) => {
             action.problem = Some(match destination {
@@ -111,6 +111,18 @@ pub(super) async fn act(
             }
         },
     }
+}
+
+/// A mail that is no longer where it was seen has been deleted by a try whose answer was lost, or moved by a person:
+/// deleting what lies in Deleted Items might destroy it, so it is left alone.
+async fn delete(client: &GraphClient, action: &PendingAction, seen_here: bool) -> Result<(), GraphError> {
+    if !seen_here && let Some(seen_in) = &action.seen_in {
+        match client.look(&action.immutable_id).await? {
+            Some(envelope) if envelope.folder.as_ref() == Some(seen_in) => {}
+            _ => return Ok(()),
+        }
+    }
+    client.delete(&action.immutable_id).await
 }
 
 /// `false`: the mail is nowhere.

@@ -133,3 +133,37 @@ async fn a_mail_that_left_before_its_action_is_no_trouble() {
     let messages = world.audit().consistent().await;
     assert_eq!(messages[&gone].action.as_ref().expect("an action").state, "gone");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_whose_answer_is_lost_is_not_done_twice() {
+    for fault in [
+        Fault::CutBody {
+            after: 0,
+            how: simulator::Cut::Abort,
+        },
+        Fault::Reset,
+        Fault::Status {
+            status: 504,
+            code: None,
+            message: String::new(),
+        },
+    ] {
+        let world = world("delete", 5).await;
+        world
+            .simulator
+            .arm(FaultSpec::once(RequestKind::Delete, fault.clone()).times(2));
+        world.run("desk").await;
+        world.settle("desk", 4).await;
+        world.audit().all_imported().await;
+        let truth = world.simulator.truth(Some(DESK));
+        assert!(
+            truth.iter().all(|mail| !mail.deleted),
+            "{fault:?}: destroyed instead of deleted"
+        );
+        assert!(
+            truth.iter().all(|mail| mail.folder.as_deref() == Some("deleteditems")),
+            "{fault:?}"
+        );
+        world.simulator.clear_faults();
+    }
+}
