@@ -59,16 +59,20 @@ pub(super) struct Committer {
     account: Key,
     run: String,
     number: u64,
+    /// The commit that went through last, as the account's item says it: a commit whose acknowledgement was lost cannot be
+    /// applied twice, whatever a stale read says.
+    last: Option<String>,
     pub(super) lease: Lease,
 }
 
 impl Committer {
-    pub(super) fn new(ports: Ports, account: &str, run: &str, lease: Lease) -> Self {
+    pub(super) fn new(ports: Ports, account: &str, run: &str, lease: Lease, last: Option<String>) -> Self {
         Self {
             ports,
             account: Accounts::key(account),
             run: run.to_owned(),
             number: 0,
+            last,
             lease,
         }
     }
@@ -93,12 +97,14 @@ impl Committer {
             match result {
                 Ok(()) => {
                     self.lease.until = until;
+                    self.last = Some(id);
                     return Ok(());
                 }
                 // The answer may have been lost: what stands on the account tells whether this commit went through.
                 Err(StoreError::ConditionFailed { key, .. }) => {
                     if self.went_through(&id).await? {
                         self.lease.until = until;
+                        self.last = Some(id);
                         return Ok(());
                     }
                     if key == self.account || key == self.lease.key {
@@ -111,6 +117,7 @@ impl Committer {
                     self.ports.clock.sleep(pause).await;
                     if self.went_through(&id).await? {
                         self.lease.until = until;
+                        self.last = Some(id);
                         return Ok(());
                     }
                 }
@@ -128,6 +135,10 @@ impl Committer {
             lease.insert("paused_until".into(), paused.clone());
         }
         set.insert("commit".into(), id.into());
+        let same = match &self.last {
+            Some(last) => Condition::equals("commit", last.as_str()),
+            None => Condition::Missing("commit".into()),
+        };
         let mut writes = Vec::with_capacity(batch.writes.len() + 2);
         let condition = if self.lease.key == self.account {
             set.extend(lease);
@@ -139,7 +150,7 @@ impl Committer {
         writes.push(Write {
             key: self.account.clone(),
             change: Change::Update { set, add: batch.add },
-            when: vec![condition],
+            when: vec![condition, same],
         });
         writes.extend(batch.writes);
         writes

@@ -190,7 +190,13 @@ impl Importer {
         let counts = Arc::new(Counts::default());
         let mut end = End {
             report: Self::report(account, run, options, started_at, Outcome::Done, AccountState::Healthy),
-            committer: Some(Committer::new(self.ports.clone(), account, run, lease.clone())),
+            committer: Some(Committer::new(
+                self.ports.clone(),
+                account,
+                run,
+                lease.clone(),
+                row.commit.clone(),
+            )),
             tally: Tally::default(),
             batch: Batch::default(),
             stop: None,

@@ -160,3 +160,26 @@ async fn events_that_cannot_be_sent_wait_in_order() {
     world.settle("desk", 3).await;
     world.audit().all_imported().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_is_not_applied_twice_when_its_answer_is_lost_and_the_next_read_is_stale() {
+    for skip in 0..6 {
+        let world = World::new(7);
+        world.fill(40);
+        world
+            .usual(|account| account.after_import = shared::account::AfterImport::MarkRead)
+            .await;
+        world.settle("desk", 2).await;
+        world.fill(40);
+        let faults = world.memory.store.faults();
+        faults.arm_after(StoreCall::Transact, StoreFault::AcknowledgementLost, skip, 1);
+        faults.arm(StoreCall::Get, StoreFault::Stale, 30);
+        world.run("desk").await;
+        world.memory.store.faults().clear();
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        world.settle("desk", 4).await;
+        world.audit().all_imported().await;
+        let row = world.row("desk").await;
+        assert_eq!((row.actions, row.recorded), (0, 80), "counted twice (skip {skip})");
+    }
+}
