@@ -30,7 +30,7 @@ use shared::{
     },
     secret::Secret,
 };
-use simulator::{Options, SimClock, Simulator};
+use simulator::{Fault, FaultSpec, Options, RequestKind, SimClock, Simulator};
 
 pub use audit::Audit;
 pub use crash::{Crash, Point};
@@ -211,6 +211,17 @@ impl World {
     /// Fills the inbox of [`DESK`] with the simulator's own varied mail.
     pub fn fill(&self, count: usize) {
         self.simulator.fill(DESK, "inbox", count, 30).expect("a mailbox");
+    }
+
+    /// From now on, until faults are cleared, the MIME of this message answers 500.
+    pub fn refuse_mime(&self, id: &str) {
+        let fault = Fault::Status {
+            status: 500,
+            code: None,
+            message: String::new(),
+        };
+        self.simulator
+            .arm(FaultSpec::once(RequestKind::Value, fault).message(id).always());
     }
 
     /// Runs an account once.

@@ -53,14 +53,7 @@ async fn a_mail_that_goes_away_while_it_is_owed_is_gone_not_owed_for_ever() {
     world.fill(2);
     world.usual(|_| {}).await;
     let bad = world.simulator.truth(None)[0].immutable_id.clone();
-    let fault = Fault::Status {
-        status: 500,
-        code: None,
-        message: String::new(),
-    };
-    world
-        .simulator
-        .arm(FaultSpec::once(RequestKind::Value, fault).message(&bad).always());
+    world.refuse_mime(&bad);
     assert_eq!(world.run("desk").await.owed, 1);
     world.simulator.clear_faults();
     world.simulator.purge_message(tests::world::DESK, &bad).expect("purged");
@@ -107,14 +100,7 @@ async fn what_a_removed_account_owed_is_taken_over_and_not_imported_twice() {
     world.fill(3);
     world.usual(|_| {}).await;
     let bad = world.simulator.truth(None)[1].immutable_id.clone();
-    let fault = Fault::Status {
-        status: 500,
-        code: None,
-        message: String::new(),
-    };
-    world
-        .simulator
-        .arm(FaultSpec::once(RequestKind::Value, fault).message(&bad).always());
+    world.refuse_mime(&bad);
     assert_eq!(world.run("desk").await.owed, 1);
     world.simulator.clear_faults();
     let accounts = shared::records::accounts::Accounts::new(world.ports().store);

@@ -7,7 +7,6 @@ use shared::{
     error::AccountState,
     import::{RunOptions, report::Outcome},
     memory::{StoreCall, StoreFault},
-    message::Disposition,
     ports::Clock as _,
     records::accounts::Accounts,
 };
@@ -148,31 +147,6 @@ async fn a_move_that_a_gateway_gave_up_on_is_not_sent_again_blindly() {
     );
     world.settle("desk", 3).await;
     world.audit().all_imported().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_a_removed_account_owed_is_owed_by_its_successor() {
-    let world = World::new(7);
-    world.fill(3);
-    world.usual(|_| {}).await;
-    let bad = world.simulator.truth(None)[1].immutable_id.clone();
-    let fault = Fault::Status {
-        status: 500,
-        code: None,
-        message: String::new(),
-    };
-    world
-        .simulator
-        .arm(FaultSpec::once(RequestKind::Value, fault).message(&bad).always());
-    assert_eq!(world.run("desk").await.owed, 1);
-    world.simulator.clear_faults();
-    let accounts = Accounts::new(world.ports().store);
-    accounts.remove(&world.row("desk").await).await.expect("removed");
-    world.add_account(&world.account("desk")).await;
-    later(600).await;
-    world.settle("desk", 3).await;
-    assert_eq!(world.messages("desk").await[&bad].disposition, Disposition::Imported);
-    assert_eq!(world.row("desk").await.owed, 0);
 }
 
 #[tokio::test(start_paused = true)]

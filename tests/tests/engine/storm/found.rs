@@ -20,14 +20,7 @@ async fn an_account_that_is_removed_and_added_again_still_owes_what_it_owed() {
     world.fill(3);
     world.usual(|_| {}).await;
     let bad = world.simulator.truth(None)[1].immutable_id.clone();
-    let fault = Fault::Status {
-        status: 500,
-        code: None,
-        message: String::new(),
-    };
-    world
-        .simulator
-        .arm(FaultSpec::once(RequestKind::Value, fault).message(&bad).always());
+    world.refuse_mime(&bad);
     assert_eq!(world.run("desk").await.owed, 1);
     world.simulator.clear_faults();
     accounts(&world)
