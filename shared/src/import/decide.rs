@@ -202,7 +202,10 @@ impl Judge<'_> {
             Fetched::Archived(copy) if candidate.raw_only() => Ok(self.set_aside_raw(candidate, *copy)),
             Fetched::Archived(copy) => Ok(self.imported(candidate, *copy)),
             Fetched::Gone => Ok(self.gone(candidate, "it left the mailbox before it could be imported")),
-            Fetched::Failed(error) if error.stops_the_run() => Err(error),
+            // Refused for one mail is this mail's trouble until it shows that every mail is refused.
+            Fetched::Failed(error) if error.stops_the_run() && !matches!(error.kind, GraphErrorKind::Forbidden) => {
+                Err(error)
+            }
             Fetched::Failed(error) => Ok(self.owed(candidate, &error)),
         }
     }

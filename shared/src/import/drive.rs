@@ -73,6 +73,7 @@ pub(super) struct Drive<'e> {
     pub(super) sending: bool,
     pub(super) counter: u64,
     pub(super) failures: u32,
+    pub(super) forbidden: u32,
     pub(super) actions_begun: u64,
 }
 
@@ -108,6 +109,7 @@ impl<'e> Drive<'e> {
             sending: false,
             counter: 0,
             failures: 0,
+            forbidden: 0,
             actions_begun: 0,
             work,
             scene,

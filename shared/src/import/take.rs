@@ -31,6 +31,9 @@ use super::{
 
 /// So many messages in a row that could not be had are the service's trouble, not theirs.
 const FAILURES_IN_A_ROW: u32 = 8;
+/// So many messages in a row that were refused, while pages are read, mean that a right is missing: `Mail.ReadBasic` reads
+/// pages but no mail. One alone is that message's trouble and holds no mailbox.
+const FORBIDDEN_IN_A_ROW: u32 = 3;
 
 impl Drive<'_> {
     pub(super) fn take(&mut self, done: Done) {
@@ -111,6 +114,16 @@ impl Drive<'_> {
             && self.failures >= FAILURES_IN_A_ROW
         {
             return self.stop(Stop::graph(error, self.now()));
+        }
+        match &fetched {
+            Fetched::Archived(_) => self.forbidden = 0,
+            Fetched::Failed(error) if matches!(error.kind, GraphErrorKind::Forbidden) => {
+                self.forbidden += 1;
+                if self.forbidden >= FORBIDDEN_IN_A_ROW {
+                    return self.stop(Stop::graph(error, self.now()));
+                }
+            }
+            _ => {}
         }
         if let Fetched::Failed(error) = &fetched {
             debug!(message = %candidate.key, error = %error, request_id = error.request_id, "not fetched");

@@ -10,6 +10,7 @@ mod debts;
 mod delta;
 mod faults;
 mod review;
+mod single_faults;
 mod starts;
 mod stores;
 mod storm;
