@@ -1,6 +1,7 @@
 //! The credential: what an administrator types to let Postroom in, and what is refused before it can hurt.
 
 mod check;
+mod sign_in;
 
 use std::fmt;
 
@@ -12,6 +13,8 @@ use crate::{
     field::Id,
     ports::{SecretName, SecretVersion},
 };
+
+pub use sign_in::{Identity, SignIn};
 
 /// How tokens are got (RFC 6749 sections 4.1 and 4.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +81,29 @@ pub struct Credential {
     pub access_token: SecretName,
     /// When it was made, by our clock.
     pub created_at: Timestamp,
+}
+
+impl Credential {
+    /// Where the refresh token lies. It shares the random part of [`Credential::access_token`].
+    pub fn grant(&self) -> SecretName {
+        let random = self.access_token.0.rsplit('/').next().unwrap_or_default();
+        SecretName(format!("grant/{random}"))
+    }
+
+    /// What is asked for when somebody signs in: the typed scope, with `openid profile`, without which nobody could tell
+    /// who it was.
+    pub fn asked_scope(&self) -> String {
+        let typed: Vec<&str> = self.scope.split(' ').collect();
+        let missing = |scope: &&str| !typed.iter().any(|typed| typed.eq_ignore_ascii_case(scope));
+        let mut asked: Vec<&str> = ["openid", "profile"].into_iter().filter(missing).collect();
+        asked.extend(&typed);
+        asked.join(" ")
+    }
+
+    /// The app that asks, as a digest: a grant given to one app is worthless to another.
+    pub fn client(&self) -> String {
+        crate::account::digest(&[self.token_url.as_str(), &self.client_id])
+    }
 }
 
 /// What is known of a credential's token, beside its settings and changed by other hands.

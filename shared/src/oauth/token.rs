@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use crate::{
     account::digest,
     credential::{Credential, GrantType, TokenState},
-    ports::{Ports, Stage, TokenInfo, TokenNeed, Tokens, VaultError},
+    ports::{Ports, Redeemed, Redemption, Stage, TokenInfo, TokenNeed, Tokens, VaultError},
     records::credentials::{CredentialRow, Credentials},
     time::{between, minus, plus},
 };
@@ -249,5 +249,9 @@ impl Tokens for TokenService {
             }
             other => other,
         }
+    }
+
+    async fn redeem(&self, _redemption: Redemption) -> Result<Redeemed, TokenError> {
+        Err(TokenError::plain(TokenErrorKind::SignIn, "not yet"))
     }
 }

@@ -15,6 +15,9 @@ use futures::stream::BoxStream;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use url::Url;
+
+use crate::{credential::SignIn, secret::Secret};
 
 pub use store::{
     Attributes, Change, Condition, GET_MANY_KEYS, ITEM_BYTES, Item, Key, Page, PageMark, Query, Store, StoreError,
@@ -110,6 +113,42 @@ pub struct TokenInfo {
     pub fresh: bool,
 }
 
+/// A code that Microsoft gave to a browser, with what is needed to redeem it (RFC 6749 section 4.1.3, RFC 7636).
+#[derive(Clone)]
+pub struct Redemption {
+    /// The credential it is for.
+    pub credential: String,
+    /// The code; good once, for about ten minutes.
+    pub code: Secret,
+    /// The PKCE verifier.
+    pub verifier: Secret,
+    /// What the id token must carry as `nonce`.
+    pub nonce: Secret,
+    /// The redirect URI of the authorization request, to the byte.
+    pub redirect_uri: Url,
+    /// The scope of the authorization request.
+    pub scope: String,
+    /// The app at that time ([`crate::credential::Credential::client`]); another one now refuses the code.
+    pub client: String,
+    /// An admin said that another person may take over.
+    pub rebind: bool,
+}
+
+/// What a redeemed code brought; never a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redeemed {
+    /// Who signed in.
+    pub sign_in: SignIn,
+    /// Granted and not asked for: Entra answers all that was ever consented.
+    pub extra: Vec<String>,
+    /// Asked for and not granted; mail scopes are never among them, they are an error.
+    pub missing: Vec<String>,
+    /// What the admin should know.
+    pub warnings: Vec<String>,
+    /// The access token.
+    pub token: TokenInfo,
+}
+
 /// Asks for tokens. AWS: invokes the token-refresh function. One machine: calls it in process.
 ///
 /// Answers where the token lies and until when it is good, never a token. Concurrent callers share one request.
@@ -117,6 +156,8 @@ pub struct TokenInfo {
 pub trait Tokens: Send + Sync {
     /// A token of this credential that meets the need.
     async fn access_token(&self, credential: &str, need: TokenNeed) -> Result<TokenInfo, crate::oauth::TokenError>;
+    /// Redeems a code. The caller has consumed its pending authorization; a code is never tried twice.
+    async fn redeem(&self, redemption: Redemption) -> Result<Redeemed, crate::oauth::TokenError>;
 }
 
 /// The bytes of an answer as they come.

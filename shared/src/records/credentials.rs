@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    credential::{Credential, TokenState},
+    credential::{Credential, SignIn, TokenState},
     ports::{Attributes, Condition, Item, Key, Store, StoreError, Write},
     time::millis,
 };
@@ -26,6 +26,10 @@ pub struct CredentialRow {
     pub token: Option<TokenState>,
     /// Why the last request for a token failed, if it did.
     pub problem: Option<String>,
+    /// Authorization code: who signed in last.
+    pub sign_in: Option<SignIn>,
+    /// Authorization code: somebody must sign in again; `problem` says why.
+    pub needs_sign_in: bool,
 }
 
 impl CredentialRow {
@@ -35,6 +39,8 @@ impl CredentialRow {
             revision: number(item, "revision"),
             token: attribute(item, "token")?,
             problem: attribute(item, "problem")?,
+            sign_in: attribute(item, "sign_in")?,
+            needs_sign_in: attribute(item, "needs_sign_in")?.unwrap_or_default(),
         })
     }
 }

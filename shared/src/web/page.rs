@@ -1,0 +1,77 @@
+//! The frame of every page: title, navigation, notices. `maud` escapes whatever is put into it.
+
+use axum::{
+    http::StatusCode,
+    response::{Html, IntoResponse as _, Response},
+};
+use maud::{DOCTYPE, Markup, html};
+
+/// Where in the console a page belongs, for the navigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Credentials.
+    Credentials,
+    /// Accounts.
+    Accounts,
+    /// Runs.
+    Runs,
+    /// Messages.
+    Messages,
+    /// Owed and set aside.
+    Owed,
+    /// Health.
+    Health,
+}
+
+const PLACES: [(Place, &str, &str); 6] = [
+    (Place::Credentials, "/credentials", "Credentials"),
+    (Place::Accounts, "/accounts", "Accounts"),
+    (Place::Runs, "/runs", "Runs"),
+    (Place::Messages, "/messages", "Messages"),
+    (Place::Owed, "/owed", "Owed"),
+    (Place::Health, "/health", "Health"),
+];
+
+/// A page of the console, with its navigation.
+pub(crate) fn console(status: StatusCode, place: Place, title: &str, body: &Markup) -> Response {
+    let navigation = html! {
+        nav aria-label="Console" {
+            @for (one, path, name) in PLACES {
+                a href=(path) aria-current=[(one == place).then_some("page")] { (name) }
+            }
+        }
+    };
+    frame(status, title, Some(&navigation), body)
+}
+
+/// A page outside the console: results, refusals.
+pub(crate) fn plain(status: StatusCode, title: &str, body: &Markup) -> Response {
+    frame(status, title, None, body)
+}
+
+fn frame(status: StatusCode, title: &str, navigation: Option<&Markup>, body: &Markup) -> Response {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · Postroom" }
+                link rel="stylesheet" href="/style.css";
+            }
+            body {
+                a.skip href="#main" { "Skip to content" }
+                header {
+                    span.brand { "Postroom" }
+                    @if let Some(navigation) = navigation { (navigation) }
+                }
+                main #main {
+                    h1 { (title) }
+                    (body)
+                }
+            }
+        }
+    };
+    (status, Html(page.into_string())).into_response()
+}
