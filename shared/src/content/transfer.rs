@@ -73,8 +73,32 @@ impl Decoder {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::Decoder;
+
+    /// What comes out of `text`, fed in chunks of `step` bytes.
+    pub(in crate::content) fn decode(mut decoder: Decoder, text: &[u8], step: usize) -> (Vec<u8>, Option<String>) {
+        let mut out = Vec::new();
+        for chunk in text.chunks(step) {
+            decoder.push(chunk, &mut out);
+        }
+        let note = decoder.finish(&mut out);
+        (out, note)
+    }
+
+    /// Every text decodes to these bytes, with a note or without, whatever the chunks.
+    pub(in crate::content) fn tolerated(encoding: &str, cases: &[(&str, &str, bool)]) {
+        for (text, bytes, noted) in cases {
+            for step in [1, 2, 3, 100] {
+                let (out, note) = decode(Decoder::of(Some(encoding)).0, text.as_bytes(), step);
+                assert_eq!(
+                    (out.as_slice(), note.is_some()),
+                    (bytes.as_bytes(), *noted),
+                    "{text:?} by {step}: {note:?}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn odd_spellings_and_unknown_encodings() {

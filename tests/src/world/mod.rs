@@ -224,6 +224,15 @@ impl World {
             .arm(FaultSpec::once(RequestKind::Value, fault).message(id).always());
     }
 
+    /// Imports the account `desk` while the MIME of its `at`th mail is refused: that one is owed. Its immutable id.
+    pub async fn owe(&self, at: usize) -> String {
+        let bad = self.simulator.truth(None)[at].immutable_id.clone();
+        self.refuse_mime(&bad);
+        assert_eq!(self.run("desk").await.owed, 1);
+        self.simulator.clear_faults();
+        bad
+    }
+
     /// Runs an account once.
     pub async fn run(&self, account: &str) -> RunReport {
         self.run_with(account, &RunOptions::new("test")).await

@@ -52,10 +52,7 @@ async fn a_mail_that_goes_away_while_it_is_owed_is_gone_not_owed_for_ever() {
     let world = World::new(2);
     world.fill(2);
     world.usual(|_| {}).await;
-    let bad = world.simulator.truth(None)[0].immutable_id.clone();
-    world.refuse_mime(&bad);
-    assert_eq!(world.run("desk").await.owed, 1);
-    world.simulator.clear_faults();
+    let bad = world.owe(0).await;
     world.simulator.purge_message(tests::world::DESK, &bad).expect("purged");
     tokio::time::sleep(std::time::Duration::from_secs(600)).await;
     world.settle("desk", 2).await;
@@ -99,10 +96,7 @@ async fn what_a_removed_account_owed_is_taken_over_and_not_imported_twice() {
         .expect("a folder");
     world.fill(3);
     world.usual(|_| {}).await;
-    let bad = world.simulator.truth(None)[1].immutable_id.clone();
-    world.refuse_mime(&bad);
-    assert_eq!(world.run("desk").await.owed, 1);
-    world.simulator.clear_faults();
+    world.owe(1).await;
     let accounts = shared::records::accounts::Accounts::new(world.ports().store);
     accounts.remove(&world.row("desk").await).await.expect("removed");
     world.add_account(&world.account("successor")).await;

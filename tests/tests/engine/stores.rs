@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use shared::{
-    import::{RunOptions, report::Outcome},
+    import::{
+        RunOptions,
+        report::{Outcome, RunReport},
+    },
     memory::{PublisherFault, StoreCall, StoreFault},
-    records::accounts::Accounts,
+    records::accounts::{AccountRow, Accounts},
 };
 use tests::world::{Point, World};
 
@@ -86,17 +90,22 @@ async fn a_frozen_run_that_wakes_up_commits_nothing() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_edit_in_the_middle_stops_the_run_and_the_next_goes_on() {
-    let world = World::new(4);
+/// A run over 90 messages that stands still at its 60th step, and the account as it was looked at then.
+async fn frozen_in_the_middle(world: &World) -> (BoxFuture<'static, RunReport>, AccountRow) {
     world.fill(90);
     world.usual(|_| {}).await;
     world.crash.arm(Point::Before(60));
-    let (importer, options) = (world.importer(), RunOptions::new("test"));
-    let mut run = Box::pin(importer.run("desk", &options));
+    let importer = world.importer();
+    let mut run = Box::pin(async move { importer.run("desk", &RunOptions::new("test")).await.expect("a report") });
     assert!(world.crash.or(&mut run).await.is_none());
     world.crash.disarm();
-    let row = world.row("desk").await;
+    (run, world.row("desk").await)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_in_the_middle_stops_the_run_and_the_next_goes_on() {
+    let world = World::new(4);
+    let (run, row) = frozen_in_the_middle(&world).await;
     let mut account = row.account.clone();
     account.description = "edited".into();
     Accounts::new(world.ports().store)
@@ -104,7 +113,7 @@ async fn an_edit_in_the_middle_stops_the_run_and_the_next_goes_on() {
         .await
         .expect("edited");
     world.crash.thaw();
-    let report = run.await.expect("a report");
+    let report = run.await;
     assert_eq!(report.outcome, Outcome::Waiting, "{report:#?}");
     world.settle("desk", 2).await;
     world.audit().all_imported().await;
@@ -114,18 +123,11 @@ async fn an_edit_in_the_middle_stops_the_run_and_the_next_goes_on() {
 #[tokio::test(start_paused = true)]
 async fn a_removed_account_is_not_brought_back_and_its_successor_goes_on_counting() {
     let world = World::new(5);
-    world.fill(90);
-    world.usual(|_| {}).await;
-    world.crash.arm(Point::Before(60));
-    let (importer, options) = (world.importer(), RunOptions::new("test"));
-    let mut run = Box::pin(importer.run("desk", &options));
-    assert!(world.crash.or(&mut run).await.is_none());
-    world.crash.disarm();
-    let row = world.row("desk").await;
+    let (run, row) = frozen_in_the_middle(&world).await;
     let accounts = Accounts::new(world.ports().store);
     accounts.remove(&row).await.expect("removed");
     world.crash.thaw();
-    run.await.expect("a report");
+    run.await;
     assert!(accounts.get("desk").await.is_err(), "it came back");
     world.add_account(&world.account("desk")).await;
     world.settle("desk", 3).await;

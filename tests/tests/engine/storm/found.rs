@@ -19,10 +19,7 @@ async fn an_account_that_is_removed_and_added_again_still_owes_what_it_owed() {
     let world = World::new(1);
     world.fill(3);
     world.usual(|_| {}).await;
-    let bad = world.simulator.truth(None)[1].immutable_id.clone();
-    world.refuse_mime(&bad);
-    assert_eq!(world.run("desk").await.owed, 1);
-    world.simulator.clear_faults();
+    world.owe(1).await;
     accounts(&world)
         .remove(&world.row("desk").await)
         .await
