@@ -41,7 +41,7 @@ impl Importer {
             return Ok(start);
         }
         let credentials = Credentials::new(Arc::clone(&self.ports.store));
-        let credential = credentials.get(row.account.credential.as_str()).await?.credential;
+        let credential = credentials.get(row.account.credential.as_str()).await?;
         let governor = Arc::new(Governor::new(Arc::clone(&self.ports.clock), BTreeMap::new()));
         let client = self.client(&row, &credential, governor, Arc::new(Counts::default()), patience);
         let start = client.server_time().await?.ok_or(BeginError::NoDate)?;

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use serde::Serialize;
 
 use crate::{
+    account::{Account, AfterImport, Mailbox},
+    credential::SignIn,
     graph::{Counts, Governor},
     ports::TokenNeed,
     records::{RecordError, accounts::Accounts, credentials::Credentials},
@@ -31,7 +33,7 @@ impl Importer {
         let row = Accounts::new(Arc::clone(&self.ports.store)).get(account).await?;
         let credentials = Credentials::new(Arc::clone(&self.ports.store));
         let credential = match credentials.get(row.account.credential.as_str()).await {
-            Ok(credential) => credential.credential,
+            Ok(credential) => credential,
             Err(error) => {
                 steps.push(step("credential", Err(error.to_string())));
                 return Ok(steps);
@@ -39,11 +41,14 @@ impl Importer {
         };
         steps.push(step(
             "credential",
-            Ok(format!("`{}`, {}", credential.id, credential.grant_type)),
+            Ok(format!(
+                "`{}`, {}",
+                credential.credential.id, credential.credential.grant_type
+            )),
         ));
         match self
             .tokens
-            .access_token(credential.id.as_str(), TokenNeed::Usable)
+            .access_token(credential.credential.id.as_str(), TokenNeed::Usable)
             .await
         {
             Ok(info) => {
@@ -61,6 +66,14 @@ impl Importer {
                     "access token",
                     Ok(format!("{rights}; until {:.0}", info.expires_at)),
                 ));
+                if let Some(sign_in) = &credential.sign_in {
+                    let delegated = delegated(&row.account, sign_in, &info.scopes);
+                    let stop = delegated.is_err();
+                    steps.push(step("sign-in", delegated));
+                    if stop {
+                        return Ok(steps);
+                    }
+                }
             }
             Err(error) => {
                 steps.push(step("access token", Err(error.to_string())));
@@ -89,7 +102,7 @@ impl Importer {
                 Err(error) => steps.push(step(&what, Err(error.to_string()))),
             }
         }
-        if let crate::account::AfterImport::Move(folder) = &row.account.after_import {
+        if let AfterImport::Move(folder) = &row.account.after_import {
             let found = open::named(&client, folder).await;
             steps.push(step(
                 &format!("folder {folder} to move to"),
@@ -100,6 +113,52 @@ impl Importer {
         }
         Ok(steps)
     }
+}
+
+/// Whether what the person granted opens this mailbox: their own, or one that is shared with them ("Microsoft Graph
+/// permissions reference": `Mail.Read` is the person's own mail, `Mail.Read.Shared` also what others share with them).
+fn delegated(account: &Account, sign_in: &SignIn, scopes: &[String]) -> Result<String, String> {
+    let writes = account.after_import != AfterImport::Nothing;
+    let own = match &account.mailbox {
+        Mailbox::Me => true,
+        Mailbox::Address(address) => {
+            sign_in
+                .address
+                .as_deref()
+                .is_some_and(|own| own.eq_ignore_ascii_case(address))
+                || sign_in.identity.object.eq_ignore_ascii_case(address)
+        }
+    };
+    let needed = match (own, writes) {
+        (true, false) => "Mail.Read",
+        (true, true) => "Mail.ReadWrite",
+        (false, false) => "Mail.Read.Shared",
+        (false, true) => "Mail.ReadWrite.Shared",
+    };
+    let has = |scope: &str| scopes.iter().any(|one| one.eq_ignore_ascii_case(scope));
+    // A wider permission serves as well.
+    let covering = [
+        "Mail.Read",
+        "Mail.ReadWrite",
+        "Mail.Read.Shared",
+        "Mail.ReadWrite.Shared",
+    ];
+    let serves = covering
+        .iter()
+        .any(|scope| has(scope) && (!writes || scope.contains("ReadWrite")) && (own || scope.ends_with(".Shared")));
+    let who = sign_in.who();
+    if serves {
+        return Ok(format!("{who} signed in at {:.0}", sign_in.at));
+    }
+    let whose = if own {
+        "their own mailbox"
+    } else {
+        "a mailbox that is not theirs"
+    };
+    Err(format!(
+        "{who} signed in, and this account is on {whose}, which needs `{needed}`: add it to the scope of credential `{}`, and in the Azure portal, App registrations, your app, API permissions, as a delegated permission; then click the key",
+        account.credential
+    ))
 }
 
 fn with_id(error: &crate::graph::GraphError) -> String {

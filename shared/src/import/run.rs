@@ -19,7 +19,7 @@ use crate::{
     records::{
         RecordError,
         accounts::{AccountRow, Accounts, FOLDER_PREFIX, StartAt},
-        credentials::Credentials,
+        credentials::{CredentialRow, Credentials},
         json,
     },
     time::between,
@@ -219,7 +219,7 @@ impl Importer {
             .get(row.account.credential.as_str())
             .await
         {
-            Ok(row) => row.credential,
+            Ok(row) => row,
             Err(error) if !matches!(error, RecordError::Missing { .. }) => {
                 end.stop = Some(Stop::record(&error));
                 return Ok(self.end(end, &row, &governor, &counts).await);
@@ -241,7 +241,7 @@ impl Importer {
             options.patience,
         );
         options.progress.set_phase("opening the folders");
-        let opened = self.open(&client, &row, &credential, &mut end.batch).await;
+        let opened = self.open(&client, &row, &credential.credential, &mut end.batch).await;
         let (folders, start) = match opened {
             Ok(opened) => opened,
             Err(error) => {
@@ -273,7 +273,7 @@ impl Importer {
     pub(super) fn client(
         &self,
         row: &AccountRow,
-        credential: &Credential,
+        credential: &CredentialRow,
         governor: Arc<Governor>,
         counts: Arc<Counts>,
         patience: Duration,
@@ -285,11 +285,15 @@ impl Importer {
                     Arc::clone(&self.tokens),
                     Arc::clone(&self.ports.vault),
                     Arc::clone(&self.ports.clock),
-                    credential.id.as_str(),
+                    credential.credential.id.as_str(),
                 ))
             };
             // A credential whose settings changed gets another token: what was held for the old ones is forgotten.
-            let key = format!("{}#{}", credential.id, crate::oauth::settings_digest(credential));
+            let key = format!(
+                "{}#{}",
+                credential.credential.id,
+                crate::oauth::settings_digest(credential)
+            );
             Arc::clone(held.entry(key).or_insert_with(new))
         };
         let user = match &row.account.mailbox {
@@ -297,7 +301,7 @@ impl Importer {
             Mailbox::Address(address) => Some(address.clone()),
         };
         let settings = GraphSettings {
-            base: credential.graph_url.clone(),
+            base: credential.credential.graph_url.clone(),
             user,
             patience,
         };

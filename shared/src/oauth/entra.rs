@@ -1,6 +1,7 @@
 //! The token endpoint on the wire: the `oauth2` crate over our [`Http`] port, with Entra's error body.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -9,8 +10,8 @@ use base64::Engine as _;
 use bytes::Bytes;
 use futures::{TryStreamExt as _, future::BoxFuture};
 use oauth2::{
-    AuthType, ClientId, ClientSecret, EmptyExtraTokenFields, RequestTokenError, Scope, StandardRevocableToken,
-    StandardTokenResponse, TokenResponse as _, TokenUrl,
+    AuthType, AuthorizationCode, ClientId, ClientSecret, ExtraTokenFields, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse, TokenResponse as _, TokenUrl,
     basic::{BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType},
 };
 use serde::{Deserialize, Serialize};
@@ -54,7 +55,16 @@ impl std::fmt::Display for ErrorBody {
 
 impl oauth2::ErrorResponse for ErrorBody {}
 
-type Answer = StandardTokenResponse<EmptyExtraTokenFields, BasicTokenType>;
+/// What OpenID Connect adds to a token response (Core 1.0 section 3.1.3.3).
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct WithIdToken {
+    #[serde(default)]
+    id_token: Option<String>,
+}
+
+impl ExtraTokenFields for WithIdToken {}
+
+type Answer = StandardTokenResponse<WithIdToken, BasicTokenType>;
 type Client = oauth2::Client<
     ErrorBody,
     Answer,
@@ -68,6 +78,36 @@ pub(super) struct Granted {
     pub(super) token: Secret,
     pub(super) lifetime: Duration,
     pub(super) claims: Claims,
+    /// A refresh token, if one came.
+    pub(super) refresh: Option<Secret>,
+    /// An id token, if one came.
+    pub(super) id_token: Option<Secret>,
+    /// The granted scope, if the answer names it (RFC 6749 section 5.1: absent means as asked).
+    pub(super) scope: Option<Vec<String>>,
+}
+
+/// Who asks, and where.
+pub(super) struct Endpoint<'a> {
+    pub(super) http: Arc<dyn Http>,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) token_url: &'a Url,
+    pub(super) client_id: &'a str,
+    pub(super) secret: &'a Secret,
+}
+
+/// What is asked for.
+pub(super) enum Ask<'a> {
+    /// RFC 6749 section 4.4.
+    ClientCredentials { scope: &'a str },
+    /// RFC 6749 section 4.1.3 with RFC 7636.
+    Code {
+        code: &'a Secret,
+        verifier: &'a Secret,
+        redirect_uri: &'a Url,
+        scope: &'a str,
+    },
+    /// RFC 6749 section 6.
+    Refresh { token: &'a Secret, scope: &'a str },
 }
 
 /// What an access token says of itself. Graph's tokens are not ours to verify; these are shown, never trusted.
@@ -104,28 +144,51 @@ impl<'c> oauth2::AsyncHttpClient<'c> for Wire {
     }
 }
 
-/// The client credentials grant (RFC 6749 section 4.4): one request, no retry.
-pub(super) async fn client_credentials(
-    http: Arc<dyn Http>,
-    clock: &dyn Clock,
-    token_url: &Url,
-    client_id: &str,
-    secret: &Secret,
-    scope: &str,
-) -> Result<Granted, TokenError> {
-    let client = Client::new(ClientId::new(client_id.to_owned()))
-        .set_client_secret(ClientSecret::new(secret.expose().to_owned()))
+/// One request to the token endpoint, no retry.
+pub(super) async fn ask(endpoint: Endpoint<'_>, ask: Ask<'_>) -> Result<Granted, TokenError> {
+    let client = Client::new(ClientId::new(endpoint.client_id.to_owned()))
+        .set_client_secret(ClientSecret::new(endpoint.secret.expose().to_owned()))
         .set_auth_type(AuthType::RequestBody)
-        .set_token_uri(TokenUrl::from_url(token_url.clone()));
+        .set_token_uri(TokenUrl::from_url(endpoint.token_url.clone()));
     let wire = Wire {
-        http,
-        now: clock.now(),
+        http: endpoint.http,
+        now: endpoint.clock.now(),
         seen: Mutex::default(),
     };
-    let request = client
-        .exchange_client_credentials()
-        .add_scopes(scope.split(' ').map(|scope| Scope::new(scope.to_owned())))
-        .request_async(&wire);
+    let scopes = |scope: &str| -> Vec<Scope> { scope.split(' ').map(|scope| Scope::new(scope.to_owned())).collect() };
+    let request = async {
+        match ask {
+            Ask::ClientCredentials { scope } => {
+                client
+                    .exchange_client_credentials()
+                    .add_scopes(scopes(scope))
+                    .request_async(&wire)
+                    .await
+            }
+            Ask::Code {
+                code,
+                verifier,
+                redirect_uri,
+                scope,
+            } => {
+                client
+                    .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
+                    .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()))
+                    .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(redirect_uri.clone())))
+                    .add_extra_param("scope", scope.to_owned())
+                    .request_async(&wire)
+                    .await
+            }
+            Ask::Refresh { token, scope } => {
+                let token = RefreshToken::new(token.expose().to_owned());
+                client
+                    .exchange_refresh_token(&token)
+                    .add_scopes(scopes(scope))
+                    .request_async(&wire)
+                    .await
+            }
+        }
+    };
     let result = timeout(TOKEN_DEADLINE, request).await.map_err(|_| {
         TokenError::plain(
             TokenErrorKind::Transient { after: None },
@@ -143,6 +206,41 @@ pub(super) async fn client_credentials(
     }
 }
 
+/// Fetches a small JSON document: discovery and keys of the login host, or, with a token, a word of Graph's.
+pub(super) async fn document<T: serde::de::DeserializeOwned>(
+    http: &dyn Http,
+    clock: &dyn Clock,
+    url: &Url,
+    bearer: Option<&Secret>,
+) -> Result<T, TokenError> {
+    let host = url.host_str().unwrap_or_default();
+    let transient = |what: String| TokenError::plain(TokenErrorKind::Transient { after: None }, what);
+    let mut request = http::Request::get(url.as_str()).header("accept", "application/json");
+    if let Some(token) = bearer {
+        let mut value = http::HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+            .map_err(|_| TokenError::plain(TokenErrorKind::Unforeseen, "the access token is no header value"))?;
+        value.set_sensitive(true);
+        request = request.header("authorization", value);
+    }
+    let request = request
+        .body(Vec::new())
+        .map_err(|error| TokenError::plain(TokenErrorKind::Settings, error.to_string()))?;
+    let seen = Mutex::default();
+    let response = timeout(TOKEN_DEADLINE, call(http, request, &seen, clock.now()))
+        .await
+        .map_err(|_| transient(format!("{host} did not answer within 10 seconds")))?
+        .map_err(|error| transient(format!("{host} could not be reached: {error}")))?;
+    let status = response.status();
+    if status.is_server_error() || status.as_u16() == 429 {
+        return Err(transient(format!("{host} is busy (HTTP {})", status.as_u16())));
+    }
+    let odd = |what: &str| TokenError::plain(TokenErrorKind::Unforeseen, format!("{host} {what}"));
+    if !status.is_success() {
+        return Err(odd(&format!("answered HTTP {}", status.as_u16())));
+    }
+    serde_json::from_slice(response.body()).map_err(|_| odd("answered something that cannot be read"))
+}
+
 fn granted(answer: &Answer) -> Result<Granted, TokenError> {
     let token = answer.access_token().secret();
     if token.is_empty() {
@@ -157,6 +255,14 @@ fn granted(answer: &Answer) -> Result<Granted, TokenError> {
         token: Secret::new(token.clone()),
         lifetime,
         claims: claims(token),
+        refresh: answer
+            .refresh_token()
+            .map(|token| Secret::new(token.secret().clone()))
+            .filter(|token| !token.is_empty()),
+        id_token: answer.extra_fields().id_token.clone().map(Secret::new),
+        scope: answer
+            .scopes()
+            .map(|scopes| scopes.iter().map(|scope| scope.as_str().to_owned()).collect()),
     })
 }
 

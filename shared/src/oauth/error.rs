@@ -27,6 +27,8 @@ pub enum TokenErrorKind {
     Settings,
     /// Somebody must sign in.
     SignIn,
+    /// A sign-in that just happened is not taken: another person, a missing permission, a token that proves nothing.
+    Refused,
     /// Disk, store or vault.
     Storage,
     /// An answer nobody foresaw.
@@ -45,6 +47,8 @@ pub struct TokenError {
     pub codes: Vec<u32>,
     /// What Microsoft's support asks for: trace and correlation id.
     pub trace: Option<String>,
+    /// Microsoft refused this very grant (`invalid_grant`), not the person's present rights.
+    pub(super) grant: bool,
 }
 
 impl TokenError {
@@ -53,7 +57,7 @@ impl TokenError {
         match &self.kind {
             TokenErrorKind::Transient { after } => Next::Retry { after: *after },
             TokenErrorKind::Client | TokenErrorKind::Settings => Next::FixCredential,
-            TokenErrorKind::SignIn => Next::Reauthorize,
+            TokenErrorKind::SignIn | TokenErrorKind::Refused => Next::Reauthorize,
             TokenErrorKind::Storage => Next::Operator,
             TokenErrorKind::Unforeseen => Next::Fail,
         }
@@ -65,6 +69,7 @@ impl TokenError {
             what: what.into(),
             codes: Vec::new(),
             trace: None,
+            grant: false,
         }
     }
 
@@ -101,8 +106,11 @@ impl TokenError {
             )),
         };
         Self {
-            kind,
             what,
+            grant: kind == TokenErrorKind::SignIn
+                && body.error == "invalid_grant"
+                && body.suberror.as_deref() != Some("consent_required"),
+            kind,
             codes,
             trace,
         }

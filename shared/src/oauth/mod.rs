@@ -1,11 +1,24 @@
 //! OAuth: how tokens are asked for, kept and renewed.
 //!
-//! The room holds client credentials now. Signing in (authorization code) gets its own files beside these; the port
-//! [`crate::ports::Tokens`] and the error table serve both.
+//! | file | job |
+//! |---|---|
+//! | `authorization.rs` | a sign-in that was begun: its record, its cookie, consumed once |
+//! | `token.rs` | the service: what is on record, the lease, client credentials, the app's circuit |
+//! | `redeem.rs` | a code becomes a grant and a token: who is it, what was granted |
+//! | `refresh.rs` | a grant becomes the next grant and a token; what a refusal means |
+//! | `grant.rs` | the grant in the vault: staged, promoted, never put back |
+//! | `id_token.rs` `keys.rs` | who signed in, checked against the authority's keys |
+//! | `entra.rs` | the token endpoint on the wire |
+//! | `error.rs` `aadsts.rs` | what failures mean, and their words |
 
 mod aadsts;
 mod entra;
 mod error;
+mod grant;
+mod id_token;
+mod keys;
+mod redeem;
+mod refresh;
 mod token;
 
 pub use error::{TokenError, TokenErrorKind};

@@ -11,14 +11,20 @@ use tracing::{info, warn};
 use crate::{
     account::digest,
     credential::{Credential, GrantType, TokenState},
-    ports::{Ports, Redeemed, Redemption, Stage, TokenInfo, TokenNeed, Tokens, VaultError},
-    records::credentials::{CredentialRow, Credentials},
+    ports::{Ports, Redeemed, Redemption, SecretVersion, Stage, TokenInfo, TokenNeed, Tokens},
+    records::{
+        apps::{Apps, OpenCircuit},
+        credentials::{CredentialRow, Credentials, TokenOutcome},
+    },
+    secret::Secret,
     time::{between, minus, plus},
 };
 
 use super::{
-    entra,
+    entra::{self, Ask, Endpoint, Granted},
     error::{TokenError, TokenErrorKind},
+    grant::put_newest,
+    keys::Authorities,
 };
 
 /// A token with less time left than this is not handed out.
@@ -29,40 +35,64 @@ const LEASE: Duration = Duration::from_secs(60);
 const WAIT: Duration = Duration::from_secs(30);
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(200);
+/// A token is not renewed before it is this old, or the vault's versions of a day would not last.
+const YOUNG: Duration = Duration::from_mins(50);
+/// A credential that waits for somebody to sign in asks by itself this often, since it may heal.
+const ASK_AGAIN: Duration = Duration::from_hours(1);
 
-/// Asks for tokens in process. The only code that reads client secrets and writes access tokens.
+/// Asks for tokens in process. The only code that reads client secrets and grants, and writes access tokens.
 pub struct TokenService {
-    ports: Ports,
-    credentials: Credentials,
+    pub(super) ports: Ports,
+    pub(super) credentials: Credentials,
+    pub(super) apps: Apps,
+    pub(super) authorities: Authorities,
     /// One request per credential and process at a time; the lease does the same between processes.
     flights: Mutex<HashMap<String, Arc<Mutex<()>>>>,
 }
 
 /// When a token is due to be renewed: 10 to 20 minutes before its end, by a hash of the credential, so that many do not
-/// ask at once.
-pub fn token_due(credential: &str, expires_at: Timestamp) -> Timestamp {
+/// ask at once; but not in its first 50 to 55 minutes, and always 5 minutes before its end.
+pub fn token_due(credential: &str, obtained_at: Timestamp, expires_at: Timestamp) -> Timestamp {
     let hash = Sha256::digest(credential.as_bytes());
-    let jitter = (u64::from(hash[0]) << 8 | u64::from(hash[1])) * 600 / 65_536;
-    minus(expires_at, Duration::from_secs(600 + jitter))
+    let spread = u64::from(hash[0]) << 8 | u64::from(hash[1]);
+    let early = minus(expires_at, Duration::from_secs(600 + spread * 600 / 65_536));
+    let young = plus(obtained_at, YOUNG + Duration::from_secs(spread * 300 / 65_536));
+    early.max(young).min(minus(expires_at, USABLE_FOR))
 }
 
-/// What a token was asked for with: another client or scope makes it useless.
-pub fn settings_digest(credential: &Credential) -> String {
-    digest(&[
+/// What a token was asked for with: another client, secret or scope makes it useless. A delegated token has the scope of
+/// the sign-in, whatever was typed since.
+pub fn settings_digest(row: &CredentialRow) -> String {
+    let credential = &row.credential;
+    let (scope, person) = match &row.sign_in {
+        Some(sign_in) if credential.grant_type == GrantType::AuthorizationCode => (
+            sign_in.asked.as_str(),
+            format!("{}/{}", sign_in.identity.tenant, sign_in.identity.object),
+        ),
+        _ => (credential.scope.as_str(), String::new()),
+    };
+    let mut parts = vec![
         credential.token_url.as_str(),
         &credential.client_id,
-        &credential.scope,
+        scope,
         &credential.client_secret.0,
-    ])
+    ];
+    if !person.is_empty() {
+        parts.push(&person);
+    }
+    digest(&parts)
 }
 
 impl TokenService {
     /// Over these ports.
     pub fn new(ports: Ports) -> Self {
         let credentials = Credentials::new(Arc::clone(&ports.store));
+        let apps = Apps::new(Arc::clone(&ports.store));
         Self {
             ports,
             credentials,
+            apps,
+            authorities: Authorities::default(),
             flights: Mutex::default(),
         }
     }
@@ -71,136 +101,260 @@ impl TokenService {
     fn on_record(&self, row: &CredentialRow, need: &TokenNeed) -> Option<TokenInfo> {
         let now = self.ports.clock.now();
         let token = row.token.as_ref()?;
-        let fits = token.settings == settings_digest(&row.credential);
+        let id = row.credential.id.as_str();
+        let fits = token.settings == settings_digest(row);
         let serves = match need {
-            TokenNeed::Usable => now < token_due(row.credential.id.as_str(), token.expires_at),
+            TokenNeed::Usable => now < token_due(id, token.obtained_at, token.expires_at),
             TokenNeed::NewerThan(version) => token.version != *version && between(now, token.expires_at) >= USABLE_FOR,
             TokenNeed::New => false,
         };
         (fits && serves).then(|| info_of(&row.credential, token, false))
     }
 
-    async fn ask(&self, row: &CredentialRow, fence: i64) -> Result<TokenInfo, TokenError> {
+    /// What a credential that waits for somebody answers, without asking anybody.
+    fn waits(&self, row: &CredentialRow, need: &TokenNeed) -> Option<TokenError> {
+        if row.credential.grant_type != GrantType::AuthorizationCode {
+            return None;
+        }
+        let credential = &row.credential;
+        match &row.sign_in {
+            // The grant may be in the vault all the same: a sign-in whose last step was cut off.
+            None if row.problem.is_none() && row.asked_at.is_none() && *need != TokenNeed::New => None,
+            Some(sign_in) if sign_in.client != credential.client() => Some(sign_in_again(
+                credential,
+                "the credential was changed to another app or tenant since somebody signed in",
+            )),
+            _ if row.needs_sign_in && *need != TokenNeed::New => {
+                let now = self.ports.clock.now();
+                let soon = row.asked_at.is_some_and(|at| between(at, now) < ASK_AGAIN);
+                let what = row.problem.as_deref().unwrap_or("nobody has signed in yet");
+                soon.then(|| TokenError::plain(TokenErrorKind::SignIn, what))
+            }
+            _ => None,
+        }
+    }
+
+    async fn ask(&self, row: &CredentialRow, fence: i64, need: &TokenNeed) -> Result<TokenInfo, TokenError> {
+        let mut outcome = TokenOutcome::default();
+        let asked = match row.credential.grant_type {
+            GrantType::ClientCredentials => self.request(row, need, &mut outcome).await,
+            GrantType::AuthorizationCode => self.refresh(row, need, &mut outcome).await,
+        };
+        self.settle(row, fence, outcome, asked).await
+    }
+
+    /// Writes down what came of it, and lets the lease go, whatever came of it.
+    pub(super) async fn settle(
+        &self,
+        row: &CredentialRow,
+        fence: i64,
+        mut outcome: TokenOutcome,
+        asked: Result<(), TokenError>,
+    ) -> Result<TokenInfo, TokenError> {
         let id = row.credential.id.as_str();
-        match self.ask_entra(&row.credential).await {
-            Ok(state) => {
-                info!(credential = id, expires_at = %state.expires_at, roles = ?state.roles, "access token obtained");
-                if self.credentials.finish(id, fence, Some(&state), None).await? {
-                    return Ok(info_of(&row.credential, &state, true));
+        match asked {
+            Ok(()) => {
+                let kept = self.credentials.finish(id, fence, &outcome).await?;
+                match (kept, outcome.token) {
+                    (true, Some(state)) => {
+                        info!(credential = id, expires_at = %state.expires_at, roles = ?state.roles, scopes = ?state.scopes, "access token obtained");
+                        Ok(info_of(&row.credential, &state, true))
+                    }
+                    _ => {
+                        // The lease was lost meanwhile: what stands on record now is somebody's newer token, or nothing.
+                        let row = self.credentials.get(id).await?;
+                        self.on_record(&row, &TokenNeed::Usable).ok_or_else(|| {
+                            TokenError::plain(
+                                TokenErrorKind::Transient { after: None },
+                                "the credential was changed while a token was asked for",
+                            )
+                        })
+                    }
                 }
-                // The lease was lost meanwhile: what stands on record now is somebody's newer token, or nothing.
-                let row = self.credentials.get(id).await?;
-                self.on_record(&row, &TokenNeed::Usable).ok_or_else(|| {
-                    TokenError::plain(
-                        TokenErrorKind::Transient { after: None },
-                        "the credential was changed while a token was asked for",
-                    )
-                })
             }
             Err(error) => {
                 warn!(credential = id, error = %error, trace = error.trace.as_deref().unwrap_or("-"), "no access token");
                 // A transient failure is no state of the credential: the next request tells.
-                let problem = (!matches!(error.kind, TokenErrorKind::Transient { .. })).then_some(error.what.as_str());
-                self.credentials.finish(id, fence, None, problem).await?;
+                if !matches!(error.kind, TokenErrorKind::Transient { .. } | TokenErrorKind::Refused) {
+                    outcome.problem = Some(Some(error.what.clone()));
+                }
+                self.credentials.finish(id, fence, &outcome).await?;
                 Err(error)
             }
         }
     }
 
-    async fn ask_entra(&self, credential: &Credential) -> Result<TokenState, TokenError> {
-        let vault = &*self.ports.vault;
-        let secret = vault.read(&credential.client_secret, Stage::Current).await?.ok_or_else(|| {
+    /// The client secret, and what it is known by to the circuit.
+    pub(super) async fn client_secret(&self, credential: &Credential) -> Result<(Secret, String), TokenError> {
+        let name = &credential.client_secret;
+        let entry = self.ports.vault.read(name, Stage::Current).await?.ok_or_else(|| {
             TokenError::plain(
                 TokenErrorKind::Client,
-                format!("the credential `{}` has no client secret; set one with `postroom credential edit {} --client-secret-stdin`", credential.id, credential.id),
+                format!(
+                    "the credential `{0}` has no client secret; set one with `postroom credential edit {0} --client-secret-stdin`",
+                    credential.id
+                ),
             )
         })?;
-        let obtained_at = self.ports.clock.now();
-        let granted = entra::client_credentials(
-            Arc::clone(&self.ports.http),
-            &*self.ports.clock,
-            &credential.token_url,
-            &credential.client_id,
-            &secret.value,
-            &credential.scope,
-        )
-        .await?;
-        let mut expected = vault.version(&credential.access_token).await?;
-        let version = loop {
-            match vault
-                .put(&credential.access_token, &granted.token, expected.as_ref())
-                .await
-            {
-                Ok(version) => break version,
-                Err(VaultError::Conflict { .. }) => {
-                    // An access token is not a chain like a refresh token: the newest to arrive may win.
-                    let current = vault.version(&credential.access_token).await?;
-                    if current == expected {
-                        return Err(TokenError::plain(
-                            TokenErrorKind::Storage,
-                            "the vault refuses a new version of the access token",
-                        ));
-                    }
-                    expected = current;
-                }
-                Err(error) => return Err(error.into()),
-            }
+        let known_by = format!("{name} {}", entry.version.0);
+        Ok((entry.value, known_by))
+    }
+
+    /// One request to the token endpoint, unless the app's circuit is open; opens and closes it by what comes back.
+    pub(super) async fn through_circuit(
+        &self,
+        credential: &Credential,
+        secret: &(Secret, String),
+        asked_for: bool,
+        ask: Ask<'_>,
+    ) -> Result<Granted, TokenError> {
+        let app = credential.client();
+        let now = self.ports.clock.now();
+        if !asked_for && let Some(open) = self.apps.refuses(&app, &secret.1, now).await? {
+            return Err(TokenError::plain(TokenErrorKind::Client, open.problem));
+        }
+        let endpoint = Endpoint {
+            http: Arc::clone(&self.ports.http),
+            clock: &*self.ports.clock,
+            token_url: &credential.token_url,
+            client_id: &credential.client_id,
+            secret: &secret.0,
         };
-        Ok(TokenState {
-            version,
-            expires_at: plus(obtained_at, granted.lifetime),
-            obtained_at,
-            roles: granted.claims.roles,
-            scopes: granted
-                .claims
-                .scp
-                .map(|scp| scp.split(' ').map(str::to_owned).collect())
-                .unwrap_or_default(),
-            tenant: granted.claims.tid,
-            settings: settings_digest(credential),
-        })
+        let answer = entra::ask(endpoint, ask).await;
+        match &answer {
+            Err(error) if error.kind == TokenErrorKind::Client => {
+                let circuit = OpenCircuit {
+                    client_id: credential.client_id.clone(),
+                    opened_at: now,
+                    secret: secret.1.clone(),
+                    problem: error.what.clone(),
+                };
+                if self.apps.open(&app, &circuit).await? {
+                    tracing::error!(client_id = %credential.client_id, problem = %error.what, "Microsoft refuses the app: no credential of it can get a token until an admin acts");
+                }
+            }
+            // Whoever was let through told that the client is fine, even if the grant was not.
+            Ok(_) => {
+                if self.apps.close(&app).await? {
+                    info!(client_id = %credential.client_id, "Microsoft takes the app again");
+                }
+            }
+            Err(_) => {}
+        }
+        answer
+    }
+
+    /// Client credentials: a token of the app itself.
+    async fn request(
+        &self,
+        row: &CredentialRow,
+        need: &TokenNeed,
+        outcome: &mut TokenOutcome,
+    ) -> Result<(), TokenError> {
+        let credential = &row.credential;
+        let secret = self.client_secret(credential).await?;
+        let obtained_at = self.ports.clock.now();
+        let ask = Ask::ClientCredentials {
+            scope: &credential.scope,
+        };
+        let granted = self
+            .through_circuit(credential, &secret, *need == TokenNeed::New, ask)
+            .await?;
+        self.keep_access(row, &granted, obtained_at, outcome).await
+    }
+
+    /// Puts an access token into the vault and its description into the outcome.
+    pub(super) async fn keep_access(
+        &self,
+        row: &CredentialRow,
+        granted: &Granted,
+        obtained_at: Timestamp,
+        outcome: &mut TokenOutcome,
+    ) -> Result<(), TokenError> {
+        let name = &row.credential.access_token;
+        let version = put_newest(&*self.ports.vault, &*self.ports.clock, name, &granted.token).await?;
+        let mut signed_in = row.clone();
+        if outcome.sign_in.is_some() {
+            signed_in.sign_in.clone_from(&outcome.sign_in);
+        }
+        outcome.token = Some(state_of(granted, version, obtained_at, settings_digest(&signed_in)));
+        outcome.problem = Some(None);
+        outcome.needs_sign_in = Some(false);
+        outcome.refused_at = Some(None);
+        outcome.interrupted = Some(false);
+        Ok(())
+    }
+
+    /// One at a time in this process.
+    pub(super) async fn alone(&self, credential: &str) -> tokio::sync::OwnedMutexGuard<()> {
+        let flight = Arc::clone(self.flights.lock().await.entry(credential.to_owned()).or_default());
+        flight.lock_owned().await
     }
 
     /// The row with the lease taken, or a token that somebody else brought meanwhile.
     async fn lease(&self, id: &str, need: &TokenNeed) -> Result<Result<(CredentialRow, i64), TokenInfo>, TokenError> {
-        let ports = &self.ports;
-        let deadline = plus(ports.clock.now(), WAIT);
+        let deadline = plus(self.ports.clock.now(), WAIT);
         loop {
-            let now = ports.clock.now();
-            if let Some(fence) = self
-                .credentials
-                .lease(id, &ports.instance, now, plus(now, LEASE))
-                .await?
-            {
-                let row = self.credentials.get(id).await?;
+            if let Some((row, fence)) = self.try_lease(id).await? {
                 if let Some(info) = self.on_record(&row, need) {
-                    self.credentials.finish(id, fence, None, None).await?;
+                    self.credentials.finish(id, fence, &TokenOutcome::default()).await?;
                     return Ok(Err(info));
                 }
                 return Ok(Ok((row, fence)));
             }
-            if let Some(holder) = self.credentials.lease_holder(id).await?
-                && (ports.dead)(&holder)
-            {
-                self.credentials.end_lease_of(id, &holder).await?;
-                continue;
-            }
-            if now >= deadline {
-                return Err(TokenError::plain(
-                    TokenErrorKind::Transient { after: Some(LEASE) },
-                    format!("another process is asking for a token of credential `{id}` and has not finished"),
-                ));
-            }
-            ports.clock.sleep(LOOK).await;
+            self.wait_for_lease(id, deadline).await?;
             let row = self.credentials.get(id).await?;
             if let Some(info) = self.on_record(&row, need) {
                 return Ok(Err(info));
             }
         }
     }
+
+    /// The lease, if it is free, or its holder is known to be dead.
+    pub(super) async fn try_lease(&self, id: &str) -> Result<Option<(CredentialRow, i64)>, TokenError> {
+        let ports = &self.ports;
+        for _ in 0..2 {
+            let now = ports.clock.now();
+            if let Some(leased) = self
+                .credentials
+                .lease(id, &ports.instance, now, plus(now, LEASE))
+                .await?
+            {
+                return Ok(Some(leased));
+            }
+            match self.credentials.lease_holder(id).await? {
+                Some(holder) if (ports.dead)(&holder) => self.credentials.end_lease_of(id, &holder).await?,
+                _ => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits a moment for whoever holds the lease; an error after the deadline.
+    pub(super) async fn wait_for_lease(&self, id: &str, deadline: Timestamp) -> Result<(), TokenError> {
+        if self.ports.clock.now() >= deadline {
+            return Err(TokenError::plain(
+                TokenErrorKind::Transient { after: Some(LEASE) },
+                format!("another process is asking for a token of credential `{id}` and has not finished"),
+            ));
+        }
+        self.ports.clock.sleep(LOOK).await;
+        Ok(())
+    }
 }
 
-fn info_of(credential: &Credential, token: &TokenState, fresh: bool) -> TokenInfo {
+/// Somebody must sign in, and where.
+pub(super) fn sign_in_again(credential: &Credential, why: &str) -> TokenError {
+    TokenError::plain(
+        TokenErrorKind::SignIn,
+        format!(
+            "somebody must sign in for credential `{0}`: {why}. Console, Credentials, the key of `{0}`; or `postroom credential authorize {0}`",
+            credential.id
+        ),
+    )
+}
+
+pub(super) fn info_of(credential: &Credential, token: &TokenState, fresh: bool) -> TokenInfo {
     TokenInfo {
         name: credential.access_token.clone(),
         version: token.version.clone(),
@@ -212,26 +366,39 @@ fn info_of(credential: &Credential, token: &TokenState, fresh: bool) -> TokenInf
     }
 }
 
+fn state_of(granted: &Granted, version: SecretVersion, obtained_at: Timestamp, settings: String) -> TokenState {
+    let claims = &granted.claims;
+    // A token that is no JWT tells nothing; then the answer's own words count.
+    let scopes = match &claims.scp {
+        Some(scp) => scp.split(' ').map(str::to_owned).collect(),
+        None if claims.roles.is_empty() => granted.scope.clone().unwrap_or_default(),
+        None => Vec::new(),
+    };
+    TokenState {
+        version,
+        expires_at: plus(obtained_at, granted.lifetime),
+        obtained_at,
+        roles: claims.roles.clone(),
+        scopes,
+        tenant: claims.tid.clone(),
+        settings,
+    }
+}
+
 #[async_trait]
 impl Tokens for TokenService {
     async fn access_token(&self, credential: &str, need: TokenNeed) -> Result<TokenInfo, TokenError> {
         let row = self.credentials.get(credential).await?;
-        if row.credential.grant_type == GrantType::AuthorizationCode {
-            return Err(TokenError::plain(
-                TokenErrorKind::SignIn,
-                format!(
-                    "somebody must sign in for credential `{credential}`, and signing in comes with the next version; client credentials work now"
-                ),
-            ));
-        }
         if let Some(info) = self.on_record(&row, &need) {
             return Ok(info);
         }
-        let flight = Arc::clone(self.flights.lock().await.entry(credential.to_owned()).or_default());
-        let _alone = flight.lock_owned().await;
+        if let Some(error) = self.waits(&row, &need) {
+            return Err(error);
+        }
+        let _alone = self.alone(credential).await;
         let asked = match self.lease(credential, &need).await? {
             Err(info) => return Ok(info),
-            Ok((row, fence)) => self.ask(&row, fence).await,
+            Ok((row, fence)) => self.ask(&row, fence, &need).await,
         };
         match asked {
             Err(error) if need == TokenNeed::Usable && matches!(error.next(), crate::error::Next::Retry { .. }) => {
@@ -239,8 +406,7 @@ impl Tokens for TokenService {
                 let now = self.ports.clock.now();
                 match &row.token {
                     Some(token)
-                        if token.settings == settings_digest(&row.credential)
-                            && between(now, token.expires_at) >= USABLE_FOR =>
+                        if token.settings == settings_digest(&row) && between(now, token.expires_at) >= USABLE_FOR =>
                     {
                         Ok(info_of(&row.credential, token, false))
                     }
@@ -251,7 +417,14 @@ impl Tokens for TokenService {
         }
     }
 
-    async fn redeem(&self, _redemption: Redemption) -> Result<Redeemed, TokenError> {
-        Err(TokenError::plain(TokenErrorKind::SignIn, "not yet"))
+    async fn redeem(&self, redemption: Redemption) -> Result<Redeemed, TokenError> {
+        let _alone = self.alone(&redemption.credential).await;
+        let deadline = plus(self.ports.clock.now(), WAIT);
+        loop {
+            if let Some((row, fence)) = self.try_lease(&redemption.credential).await? {
+                return self.redeem_leased(&row, fence, &redemption).await;
+            }
+            self.wait_for_lease(&redemption.credential, deadline).await?;
+        }
     }
 }

@@ -30,6 +30,60 @@ pub struct CredentialRow {
     pub sign_in: Option<SignIn>,
     /// Authorization code: somebody must sign in again; `problem` says why.
     pub needs_sign_in: bool,
+    /// When the grant was refused for the first time in a row.
+    pub refused_at: Option<Timestamp>,
+    /// When Microsoft was last asked for a token.
+    pub asked_at: Option<Timestamp>,
+    /// Whoever asked last died, or lost its lease, before it had written down what came of it.
+    pub interrupted: bool,
+    /// The generation of the grant, as far as it was written down here.
+    pub generation: u64,
+    /// When versions of the grant were written, within a day.
+    pub grant_writes: Vec<Timestamp>,
+}
+
+/// What a request for a token changes on the row; nothing by default.
+#[derive(Debug, Clone, Default)]
+pub struct TokenOutcome {
+    /// The new token.
+    pub token: Option<TokenState>,
+    /// Who signed in.
+    pub sign_in: Option<SignIn>,
+    /// Why there is none, or that nothing is wrong any more.
+    pub problem: Option<Option<String>>,
+    /// Whether somebody must sign in.
+    pub needs_sign_in: Option<bool>,
+    /// Since when the grant is refused.
+    pub refused_at: Option<Option<Timestamp>>,
+    /// When Microsoft was asked.
+    pub asked_at: Option<Timestamp>,
+    /// Whether an interruption is still unexplained.
+    pub interrupted: Option<bool>,
+    /// The generation of the grant.
+    pub generation: Option<u64>,
+    /// When versions of the grant were written.
+    pub grant_writes: Option<Vec<Timestamp>>,
+}
+
+impl TokenOutcome {
+    fn attributes(&self) -> Attributes {
+        let mut set = Attributes::new();
+        let mut put = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                set.insert(name.to_owned(), value);
+            }
+        };
+        put("token", self.token.as_ref().map(json));
+        put("sign_in", self.sign_in.as_ref().map(json));
+        put("problem", self.problem.as_ref().map(json));
+        put("needs_sign_in", self.needs_sign_in.map(Value::from));
+        put("refused_at", self.refused_at.as_ref().map(json));
+        put("asked_at", self.asked_at.as_ref().map(json));
+        put("interrupted", self.interrupted.map(Value::from));
+        put("generation", self.generation.map(Value::from));
+        put("grant_writes", self.grant_writes.as_ref().map(json));
+        set
+    }
 }
 
 impl CredentialRow {
@@ -41,6 +95,11 @@ impl CredentialRow {
             problem: attribute(item, "problem")?,
             sign_in: attribute(item, "sign_in")?,
             needs_sign_in: attribute(item, "needs_sign_in")?.unwrap_or_default(),
+            refused_at: attribute(item, "refused_at")?,
+            asked_at: attribute(item, "asked_at")?,
+            interrupted: attribute(item, "interrupted")?.unwrap_or_default(),
+            generation: attribute(item, "generation")?.unwrap_or_default(),
+            grant_writes: attribute(item, "grant_writes")?.unwrap_or_default(),
         })
     }
 }
@@ -122,31 +181,39 @@ impl Credentials {
         Self::changed(id, self.store.update(write).await)
     }
 
-    /// Takes the lease under which tokens of this credential are asked for; the fence, or `None` if another holds it.
+    /// Takes the lease under which tokens of this credential are asked for; the row and the fence, or `None` if another
+    /// holds it. A lease that nobody let go is noted as an interruption.
     pub async fn lease(
         &self,
         id: &str,
         owner: &str,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Option<i64>, RecordError> {
-        let mut write = Write::set(
-            Self::key(id),
-            attributes([("token_owner", owner.into()), ("token_lease", millis(until).into())]),
-        )
-        .when(Condition::Exists)
-        .when(Condition::MissingOrBelow("token_lease".into(), millis(now)));
+    ) -> Result<Option<(CredentialRow, i64)>, RecordError> {
+        let missing = || RecordError::Missing {
+            what: "credential",
+            id: id.to_owned(),
+            hint: "",
+        };
+        let before = self.store.get(&Self::key(id)).await?.ok_or_else(missing)?;
+        let left = number(&before, "token_lease");
+        if left >= millis(now) {
+            return Ok(None);
+        }
+        let mut set = attributes([("token_owner", owner.into()), ("token_lease", millis(until).into())]);
+        if left > 0 {
+            set.insert("interrupted".into(), true.into());
+        }
+        let mut write = Write::set(Self::key(id), set)
+            .when(Condition::Exists)
+            .when(Condition::MissingOrBelow("token_lease".into(), millis(now)));
         if let crate::ports::Change::Update { add, .. } = &mut write.change {
             add.insert("token_fence".into(), 1);
         }
         match self.store.update(write).await {
-            Ok(item) => Ok(item.map(|item| number(&item, "token_fence"))),
-            Err(StoreError::ConditionFailed { current: Some(_), .. } | StoreError::Conflict) => Ok(None),
-            Err(StoreError::ConditionFailed { current: None, .. }) => Err(RecordError::Missing {
-                what: "credential",
-                id: id.to_owned(),
-                hint: "",
-            }),
+            Ok(Some(item)) => Ok(Some((CredentialRow::read(&item)?, number(&item, "token_fence")))),
+            Ok(None) | Err(StoreError::ConditionFailed { current: Some(_), .. } | StoreError::Conflict) => Ok(None),
+            Err(StoreError::ConditionFailed { current: None, .. }) => Err(missing()),
             Err(error) => Err(error.into()),
         }
     }
@@ -157,9 +224,10 @@ impl Credentials {
         item.map_or(Ok(None), |item| attribute(&item, "token_owner"))
     }
 
-    /// Ends a lease whose holder is known to be dead.
+    /// Ends a lease whose holder is known to be dead; it counts as an interruption.
     pub async fn end_lease_of(&self, id: &str, owner: &str) -> Result<(), RecordError> {
-        let write = Write::set(Self::key(id), attributes([("token_lease", 0.into())]))
+        // 1 and not 0: over, but nobody let it go.
+        let write = Write::set(Self::key(id), attributes([("token_lease", 1.into())]))
             .when(Condition::equals("token_owner", owner));
         match self.store.update(write).await {
             Ok(_) | Err(StoreError::ConditionFailed { .. } | StoreError::Conflict) => Ok(()),
@@ -168,22 +236,19 @@ impl Credentials {
     }
 
     /// Writes what a request for a token brought and lets the lease go, under its fence. `false`: the lease was lost.
-    pub async fn finish(
-        &self,
-        id: &str,
-        fence: i64,
-        token: Option<&TokenState>,
-        problem: Option<&str>,
-    ) -> Result<bool, RecordError> {
-        let mut set: Attributes = attributes([("token_lease", 0.into()), ("problem", json(&problem))]);
-        if let Some(token) = token {
-            set.insert("token".into(), json(token));
-        }
-        let write = Write::set(Self::key(id), set).when(Condition::equals("token_fence", fence));
-        match self.store.update(write).await {
-            Ok(_) => Ok(true),
-            Err(StoreError::ConditionFailed { .. } | StoreError::Conflict) => Ok(false),
-            Err(error) => Err(error.into()),
+    pub async fn finish(&self, id: &str, fence: i64, outcome: &TokenOutcome) -> Result<bool, RecordError> {
+        let mut set = outcome.attributes();
+        set.insert("token_lease".into(), 0.into());
+        let mut tries = 0;
+        loop {
+            let write = Write::set(Self::key(id), set.clone()).when(Condition::equals("token_fence", fence));
+            match self.store.update(write).await {
+                Ok(_) => return Ok(true),
+                Err(StoreError::ConditionFailed { .. }) => return Ok(false),
+                // The same write again does no harm: it says what is, under the fence.
+                Err(StoreError::Conflict | StoreError::Unavailable(_)) if tries < super::CONFLICT_TRIES => tries += 1,
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 

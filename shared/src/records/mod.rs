@@ -16,9 +16,11 @@
 //! | `removed` | account id | where the sequence of a removed account stands |
 //! | `schedules` | account id | when accounts run (one machine) |
 //! | `audit` | time | what admins did |
+//! | `apps` | digest of token URL and client id | the circuit of an app whose client is refused |
 
 mod account_row;
 pub mod accounts;
+pub mod apps;
 pub mod audit;
 pub mod credentials;
 pub mod debts;

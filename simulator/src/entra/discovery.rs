@@ -13,7 +13,11 @@ pub(crate) fn document(simulator: &Simulator, call: &Call, tenant: &str) -> Repl
         Err(refusal) => return finish(simulator, error::answer(simulator, call, &refusal)),
     };
     let body = json!({
-        "issuer": format!("{base}/v2.0"),
+        // For `common` and its kind Entra's document has the placeholder `{tenantid}` in the place of a tenant.
+        "issuer": match ["common", "organizations"].contains(&tenant) {
+            true => format!("{}/{{tenantid}}/v2.0", call.origin),
+            false => format!("{base}/v2.0"),
+        },
         "authorization_endpoint": format!("{base}/oauth2/v2.0/authorize"),
         "token_endpoint": format!("{base}/oauth2/v2.0/token"),
         "end_session_endpoint": format!("{base}/oauth2/v2.0/logout"),

@@ -5,6 +5,7 @@
 mod audit;
 mod crash;
 mod logs;
+mod people;
 mod process;
 mod wire;
 
@@ -35,6 +36,7 @@ use simulator::{Fault, FaultSpec, Options, RequestKind, SimClock, Simulator};
 pub use audit::Audit;
 pub use crash::{Crash, Point};
 pub use logs::Logs;
+pub use people::REDIRECT_URI;
 pub use process::Process;
 pub use wire::InProcess;
 
@@ -131,8 +133,7 @@ impl World {
     /// Adds a client credentials credential for the simulator's app.
     pub async fn add_credential(&self, id: &str) -> Credential {
         let registration = self.simulator.registration();
-        let trusted = TrustedOrigins::with(vec![Origin::parse(ORIGIN).expect("an origin")]);
-        let form = CredentialForm {
+        self.store_credential(CredentialForm {
             id: id.to_owned(),
             description: "test".to_owned(),
             grant_type: Some(GrantType::ClientCredentials),
@@ -141,7 +142,14 @@ impl World {
             scope: "https://graph.microsoft.com/.default".to_owned(),
             graph_url: Some(format!("{ORIGIN}/v1.0")),
             ..CredentialForm::default()
-        };
+        })
+        .await
+    }
+
+    /// Checks a form and stores the credential with the simulator's client secret.
+    pub async fn store_credential(&self, form: CredentialForm) -> Credential {
+        let registration = self.simulator.registration();
+        let trusted = TrustedOrigins::with(vec![Origin::parse(ORIGIN).expect("an origin")]);
         let settings = form.check(&trusted).expect("a good form").settings;
         let credential = Credential {
             id: settings.id,
@@ -152,8 +160,8 @@ impl World {
             client_id: settings.client_id,
             scope: settings.scope,
             graph_url: settings.graph_url,
-            client_secret: SecretName(format!("client/{id}")),
-            access_token: SecretName(format!("access/{id}")),
+            client_secret: SecretName(format!("client/{}", form.id)),
+            access_token: SecretName(format!("access/{}", form.id)),
             created_at: self.clock.now(),
         };
         let secret = Secret::new(registration.client_secret.clone());
