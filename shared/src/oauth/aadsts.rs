@@ -49,6 +49,13 @@ fn one(code: u32) -> Option<&'static str> {
         65001 | 90094 => {
             "nobody has consented to the app's permissions. Azure portal, App registrations, your app, API permissions, Grant admin consent"
         }
+        54005 => "the code was used before",
+        501_481 | 501_471 | 50148 | 50147 => "the code belongs to another sign-in (PKCE)",
+        500_112 | 50011 => {
+            "the redirect URI is not the registered one. Azure portal, App registrations, your app, Authentication, Web: register it to the letter"
+        }
+        700_005 => "the authorization URL and the access token URL name different tenants; both must name the same one",
+        65004 => "the person who signed in, or an admin, declined",
         50196 => "Microsoft saw too many requests for tokens in a row; it is asked again later",
         900_144 | 900_561 | 9_002_313 => {
             "Microsoft says that the request is malformed. Check that the access token URL ends in /oauth2/v2.0/token"

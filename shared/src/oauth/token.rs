@@ -200,7 +200,7 @@ impl TokenService {
         Ok((entry.value, known_by))
     }
 
-    /// One request to the token endpoint, unless the app's circuit is open; opens and closes it by what comes back.
+    /// One request to the token endpoint, unless the app's circuit is open; a refused client opens it.
     pub(super) async fn through_circuit(
         &self,
         credential: &Credential,
@@ -221,26 +221,20 @@ impl TokenService {
             secret: &secret.0,
         };
         let answer = entra::ask(endpoint, ask).await;
-        match &answer {
-            Err(error) if error.kind == TokenErrorKind::Client => {
-                let circuit = OpenCircuit {
-                    client_id: credential.client_id.clone(),
-                    opened_at: now,
-                    secret: secret.1.clone(),
-                    problem: error.what.clone(),
-                };
-                if self.apps.open(&app, &circuit).await? {
-                    tracing::error!(client_id = %credential.client_id, problem = %error.what, "Microsoft refuses the app: no credential of it can get a token until an admin acts");
-                }
+        if let Err(error) = &answer
+            && error.kind == TokenErrorKind::Client
+        {
+            let circuit = OpenCircuit {
+                client_id: credential.client_id.clone(),
+                opened_at: now,
+                secret: secret.1.clone(),
+                problem: error.what.clone(),
+            };
+            if self.apps.open(&app, &circuit).await? {
+                tracing::error!(client_id = %credential.client_id, problem = %error.what, "Microsoft refuses the app: no credential of it can get a token until an admin acts");
             }
-            // Whoever was let through told that the client is fine, even if the grant was not.
-            Ok(_) => {
-                if self.apps.close(&app).await? {
-                    info!(client_id = %credential.client_id, "Microsoft takes the app again");
-                }
-            }
-            Err(_) => {}
         }
+        // Nothing may come between an answer and the keeping of what it brought: a success closes the circuit later.
         answer
     }
 
@@ -263,7 +257,7 @@ impl TokenService {
         self.keep_access(row, &granted, obtained_at, outcome).await
     }
 
-    /// Puts an access token into the vault and its description into the outcome.
+    /// Puts an access token into the vault and its description into the outcome; the app's circuit is closed.
     pub(super) async fn keep_access(
         &self,
         row: &CredentialRow,
@@ -271,6 +265,9 @@ impl TokenService {
         obtained_at: Timestamp,
         outcome: &mut TokenOutcome,
     ) -> Result<(), TokenError> {
+        if self.apps.close(&row.credential.client()).await? {
+            info!(client_id = %row.credential.client_id, "Microsoft takes the app again");
+        }
         let name = &row.credential.access_token;
         let version = put_newest(&*self.ports.vault, &*self.ports.clock, name, &granted.token).await?;
         let mut signed_in = row.clone();

@@ -12,8 +12,12 @@ use object_store::{
     PutOptions, PutPayload, PutResult, memory::InMemory, path::Path,
 };
 use shared::{
-    memory::MemoryStore,
-    ports::{Item, Key, Page, Query, Store, StoreError, Write},
+    memory::{Memory, MemoryStore, MemoryVault},
+    ports::{
+        Http, Item, Key, Page, Ports, Query, SecretName, SecretVersion, Stage, Store, StoreError, Vault, VaultEntry,
+        VaultError, Write,
+    },
+    secret::Secret,
 };
 use tokio::sync::Notify;
 
@@ -83,7 +87,8 @@ impl Crash {
         self.inner.thaw.notify_waiters();
     }
 
-    pub(super) async fn die(&self) {
+    /// The process stands still here, until it is thawed.
+    pub async fn die(&self) {
         self.inner.happened.store(true, Ordering::SeqCst);
         self.inner.now.notify_one();
         let thawed = self.inner.thaw.notified();
@@ -92,14 +97,16 @@ impl Crash {
         }
     }
 
-    pub(super) async fn before(&self) {
+    /// A step begins.
+    pub async fn before(&self) {
         let step = self.inner.steps.load(Ordering::SeqCst);
         if self.is_at(Point::Before(step)) {
             self.die().await;
         }
     }
 
-    pub(super) async fn after(&self) {
+    /// A step had its effect.
+    pub async fn after(&self) {
         let step = self.inner.steps.fetch_add(1, Ordering::SeqCst);
         if self.is_at(Point::After(step)) {
             self.die().await;
@@ -157,6 +164,76 @@ impl Store for CrashingStore {
         self.crash.after().await;
         result
     }
+}
+
+/// The memory vault, every call a step.
+pub(super) struct CrashingVault {
+    vault: MemoryVault,
+    crash: Crash,
+}
+
+impl CrashingVault {
+    pub(super) fn new(vault: MemoryVault, crash: Crash) -> Self {
+        Self { vault, crash }
+    }
+}
+
+#[async_trait]
+impl Vault for CrashingVault {
+    async fn read(&self, name: &SecretName, stage: Stage) -> Result<Option<VaultEntry>, VaultError> {
+        self.crash.before().await;
+        let result = self.vault.read(name, stage).await;
+        self.crash.after().await;
+        result
+    }
+    async fn version(&self, name: &SecretName) -> Result<Option<SecretVersion>, VaultError> {
+        self.crash.before().await;
+        let result = self.vault.version(name).await;
+        self.crash.after().await;
+        result
+    }
+    async fn put(
+        &self,
+        name: &SecretName,
+        value: &Secret,
+        expected: Option<&SecretVersion>,
+    ) -> Result<SecretVersion, VaultError> {
+        self.crash.before().await;
+        let result = self.vault.put(name, value, expected).await;
+        self.crash.after().await;
+        result
+    }
+    async fn stage(&self, name: &SecretName, value: &Secret) -> Result<SecretVersion, VaultError> {
+        self.crash.before().await;
+        let result = self.vault.stage(name, value).await;
+        self.crash.after().await;
+        result
+    }
+    async fn promote(
+        &self,
+        name: &SecretName,
+        version: &SecretVersion,
+        expected: Option<&SecretVersion>,
+    ) -> Result<(), VaultError> {
+        self.crash.before().await;
+        let result = self.vault.promote(name, version, expected).await;
+        self.crash.after().await;
+        result
+    }
+    async fn remove(&self, name: &SecretName) -> Result<(), VaultError> {
+        self.crash.before().await;
+        let result = self.vault.remove(name).await;
+        self.crash.after().await;
+        result
+    }
+}
+
+/// The ports of one process, every call of store and vault a step that may be its last.
+pub fn crashing(memory: &Memory, instance: &str, http: Arc<dyn Http>, crash: &Crash) -> Ports {
+    let mut ports = memory.ports(instance, http);
+    ports.store = Arc::new(CrashingStore::new(memory.store.clone(), crash.clone()));
+    ports.vault = Arc::new(CrashingVault::new(memory.vault.clone(), crash.clone()));
+    ports
 }
 
 /// The objects, every write a step.

@@ -34,7 +34,7 @@ use shared::{
 use simulator::{Fault, FaultSpec, Options, RequestKind, SimClock, Simulator};
 
 pub use audit::Audit;
-pub use crash::{Crash, Point};
+pub use crash::{Crash, Point, crashing};
 pub use logs::Logs;
 pub use people::REDIRECT_URI;
 pub use process::Process;
@@ -103,11 +103,8 @@ impl World {
 
     /// The ports of the present life.
     pub fn ports(&self) -> Ports {
-        let mut ports = self
-            .memory
-            .ports(&format!("life-{}", self.lives.get()), self.wire.clone());
-        ports.store = Arc::new(crash::CrashingStore::new(self.memory.store.clone(), self.crash.clone()));
-        ports
+        let instance = format!("life-{}", self.lives.get());
+        crash::crashing(&self.memory, &instance, self.wire.clone(), &self.crash)
     }
 
     /// The archive.

@@ -90,11 +90,11 @@ async fn a_frozen_run_that_wakes_up_commits_nothing() {
     }
 }
 
-/// A run over 90 messages that stands still at its 60th step, and the account as it was looked at then.
+/// A run over 90 messages that stands still at its 64th step, and the account as it was looked at then.
 async fn frozen_in_the_middle(world: &World) -> (BoxFuture<'static, RunReport>, AccountRow) {
     world.fill(90);
     world.usual(|_| {}).await;
-    world.crash.arm(Point::Before(60));
+    world.crash.arm(Point::Before(64));
     let importer = world.importer();
     let mut run = Box::pin(async move { importer.run("desk", &RunOptions::new("test")).await.expect("a report") });
     assert!(world.crash.or(&mut run).await.is_none());

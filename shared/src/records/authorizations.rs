@@ -1,0 +1,198 @@
+//! Sign-ins that were begun: pending until the browser comes back, consumed by one write.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::{
+    field::Id,
+    ports::{Condition, Item, Key, Query, Store, StoreError, Write},
+    time::{millis, minus},
+};
+
+use super::{RECORD, RecordError, attribute, attributes, json, number, required};
+
+const PARTITION: &str = "authorizations";
+/// Rows are swept this long after they ended, a few with each new one.
+const KEPT: std::time::Duration = std::time::Duration::from_hours(24);
+const SWEPT: usize = 10;
+
+/// What a browser was sent to Microsoft for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Errand {
+    /// A person signs in.
+    SignIn,
+    /// An admin consents for the whole tenant.
+    AdminConsent,
+}
+
+/// A sign-in that was begun. Neither `state`, nor verifier, nor nonce stands in it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Pending {
+    /// The credential.
+    pub credential: Id,
+    /// What for.
+    pub errand: Errand,
+    /// The app at that time ([`crate::credential::Credential::client`]).
+    pub client: String,
+    /// The redirect URI that was sent.
+    pub redirect_uri: Url,
+    /// The scope that was asked for.
+    pub scope: String,
+    /// The issuer an answer must name, if it names one and the tenant is known.
+    pub issuer: Option<String>,
+    /// Hexadecimal; verifier and nonce are derived with it.
+    pub salt: String,
+    /// Another person may take over.
+    pub rebind: bool,
+    /// The session that began it (its key), if one did.
+    pub session: Option<String>,
+    /// When.
+    pub begun_at: Timestamp,
+}
+
+/// How a sign-in ended, in our own words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// Whether it worked.
+    pub ok: bool,
+    /// One sentence.
+    pub what: String,
+    /// Who signed in.
+    pub who: Option<String>,
+    /// What was granted.
+    pub granted: Vec<String>,
+    /// What was granted beyond what was asked for.
+    pub extra: Vec<String>,
+    /// What the admin should know.
+    pub warnings: Vec<String>,
+    /// What Microsoft's support asks for.
+    pub trace: Option<String>,
+}
+
+/// A row as it stands.
+#[derive(Debug, Clone)]
+pub struct AuthorizationRow {
+    /// What was begun.
+    pub pending: Pending,
+    /// SHA-256 of the flow's cookie, hexadecimal.
+    pub cookie: String,
+    /// When it was consumed.
+    pub consumed_at: Option<Timestamp>,
+    /// Who consumed it: chance, to recognise one's own write.
+    pub consumed_by: Option<String>,
+    /// How it ended.
+    pub ending: Option<Ending>,
+    /// Until when it may be consumed.
+    pub expires_at: Timestamp,
+}
+
+impl AuthorizationRow {
+    fn read(item: &Item) -> Result<Self, RecordError> {
+        Ok(Self {
+            pending: required(item, RECORD)?,
+            cookie: required(item, "cookie")?,
+            consumed_at: attribute(item, "consumed_at")?,
+            consumed_by: attribute(item, "consumed_by")?,
+            ending: attribute(item, "ending")?,
+            expires_at: Timestamp::from_millisecond(number(item, "expires_at")).unwrap_or_default(),
+        })
+    }
+}
+
+/// The shelf of sign-ins that were begun; keys are the hexadecimal SHA-256 of the raw `state`.
+#[derive(Clone)]
+pub struct Authorizations {
+    store: Arc<dyn Store>,
+}
+
+impl Authorizations {
+    /// On this store.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    fn key(key: &str) -> Key {
+        Key::new(PARTITION, key)
+    }
+
+    /// Writes down what was begun, and sweeps a few old rows.
+    pub async fn add(
+        &self,
+        key: &str,
+        pending: &Pending,
+        cookie: &str,
+        expires_at: Timestamp,
+    ) -> Result<(), RecordError> {
+        let set = attributes([
+            (RECORD, json(pending)),
+            ("cookie", cookie.into()),
+            ("expires_at", millis(expires_at).into()),
+        ]);
+        self.store
+            .update(Write::put(Self::key(key), set).when(Condition::Absent))
+            .await?;
+        let query = Query {
+            limit: SWEPT,
+            ..Query::all(PARTITION)
+        };
+        let old = millis(minus(pending.begun_at, KEPT));
+        for item in self.store.query(&query).await?.items {
+            if number(&item, "expires_at") < old {
+                // Whether it goes now or next time is all the same.
+                let _ = self.store.update(Write::delete(item.key)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// One row.
+    pub async fn get(&self, key: &str) -> Result<Option<AuthorizationRow>, RecordError> {
+        let item = self.store.get(&Self::key(key)).await?;
+        item.map(|item| AuthorizationRow::read(&item)).transpose()
+    }
+
+    /// Consumes a row for the browser with this cookie: one conditional write, before anything else is done. `None`:
+    /// there is nothing to consume (any more) for it.
+    pub async fn consume(
+        &self,
+        key: &str,
+        cookie: &str,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Option<AuthorizationRow>, RecordError> {
+        let set = attributes([("consumed_at", json(&now)), ("consumed_by", by.into())]);
+        let write = Write::set(Self::key(key), set)
+            .when(Condition::Exists)
+            .when(Condition::Missing("consumed_at".into()))
+            .when(Condition::equals("cookie", cookie))
+            .when(Condition::Above("expires_at".into(), millis(now)));
+        match self.store.update(write).await {
+            Ok(Some(item)) => AuthorizationRow::read(&item).map(Some),
+            Ok(None) | Err(StoreError::ConditionFailed { .. } | StoreError::Conflict) => Ok(None),
+            // The answer was lost: whether the write was ours is told by its mark.
+            Err(error @ StoreError::Unavailable(_)) => match self.get(key).await? {
+                Some(row) if row.consumed_by.as_deref() == Some(by) => Ok(Some(row)),
+                _ => Err(error.into()),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes down how it ended, once.
+    pub async fn end(&self, key: &str, by: &str, ending: &Ending) -> Result<(), RecordError> {
+        let mut tries = 0;
+        loop {
+            let write = Write::set(Self::key(key), attributes([("ending", json(ending))]))
+                .when(Condition::equals("consumed_by", by));
+            match self.store.update(write).await {
+                Ok(_) => return Ok(()),
+                Err(StoreError::Conflict | StoreError::Unavailable(_)) if tries < super::CONFLICT_TRIES => tries += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
