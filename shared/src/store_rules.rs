@@ -236,6 +236,7 @@ pub fn holds(condition: &Condition, attributes: Option<&Attributes>) -> bool {
         Condition::Equals(name, wanted) => value(name).is_some_and(|value| same(value, wanted)),
         Condition::Missing(name) => value(name).is_none(),
         Condition::MissingOrBelow(name, bound) => value(name).is_none_or(|value| below(value, *bound)),
+        Condition::Above(name, bound) => value(name).is_some_and(|value| above(value, *bound)),
     }
 }
 
@@ -256,6 +257,16 @@ fn same(a: &Value, b: &Value) -> bool {
             x.len() == y.len() && x.iter().all(|(name, x)| y.get(name).is_some_and(|y| same(x, y)))
         }
         _ => a == b,
+    }
+}
+
+fn above(value: &Value, bound: i64) -> bool {
+    match value.as_i64() {
+        Some(number) => number > bound,
+        None if value.is_u64() => true,
+        None => value
+            .as_f64()
+            .is_some_and(|number| !below(value, bound) && !is_whole_at(number, bound)),
     }
 }
 
@@ -339,6 +350,12 @@ mod tests {
             &json!(9_007_199_254_740_992_i64)
         ));
         assert!(same(&json!([1, {"a": 2.0}]), &json!([1.0, {"a": 2}])));
+    }
+
+    #[test]
+    fn above_is_exact() {
+        assert!(above(&json!(6), 5) && above(&json!(5.5), 5) && above(&json!(u64::MAX), i64::MAX));
+        assert!(!above(&json!(5), 5) && !above(&json!(5.0), 5) && !above(&json!(4.9), 5) && !above(&json!("6"), 5));
     }
 
     #[test]

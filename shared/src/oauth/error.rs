@@ -63,6 +63,22 @@ impl TokenError {
         }
     }
 
+    /// The AADSTS numbers in a text: digits only, at most three.
+    pub(crate) fn numbers_in(text: &str) -> Vec<u32> {
+        let after = text.split("AADSTS").skip(1).take(3);
+        after
+            .filter_map(|rest| {
+                let digits: String = rest.chars().take_while(char::is_ascii_digit).take(9).collect();
+                digits.parse().ok()
+            })
+            .collect()
+    }
+
+    /// Our words for the first number that is known.
+    pub(crate) fn words_for(numbers: &[u32]) -> Option<&'static str> {
+        aadsts::explain(numbers)
+    }
+
     pub(crate) fn plain(kind: TokenErrorKind, what: impl Into<String>) -> Self {
         Self {
             kind,

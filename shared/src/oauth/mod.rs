@@ -12,6 +12,7 @@
 //! | `error.rs` `aadsts.rs` | what failures mean, and their words |
 
 mod aadsts;
+mod authorization;
 mod entra;
 mod error;
 mod grant;
@@ -21,5 +22,7 @@ mod redeem;
 mod refresh;
 mod token;
 
+pub use authorization::{AuthorizationFlow, Begin, Begun, Proof, entra_origin, sha256_hex};
+pub(crate) use authorization::{derive, proof, random};
 pub use error::{TokenError, TokenErrorKind};
 pub use token::{TokenService, USABLE_FOR, settings_digest, token_due};

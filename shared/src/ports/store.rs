@@ -66,6 +66,8 @@ pub enum Condition {
     Missing(String),
     /// The attribute is absent, or is a number below the given one.
     MissingOrBelow(String, i64),
+    /// The attribute is a number above the given one.
+    Above(String, i64),
 }
 
 impl Condition {

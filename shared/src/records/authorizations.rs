@@ -103,6 +103,15 @@ impl AuthorizationRow {
     }
 }
 
+/// What consuming came to.
+#[derive(Debug)]
+pub enum Consumed {
+    /// It is ours, now.
+    Now(Box<AuthorizationRow>),
+    /// It is not: used before, over, for another browser, or not there.
+    Not(Option<Box<AuthorizationRow>>),
+}
+
 /// The shelf of sign-ins that were begun; keys are the hexadecimal SHA-256 of the raw `state`.
 #[derive(Clone)]
 pub struct Authorizations {
@@ -155,28 +164,27 @@ impl Authorizations {
         item.map(|item| AuthorizationRow::read(&item)).transpose()
     }
 
-    /// Consumes a row for the browser with this cookie: one conditional write, before anything else is done. `None`:
-    /// there is nothing to consume (any more) for it.
-    pub async fn consume(
-        &self,
-        key: &str,
-        cookie: &str,
-        by: &str,
-        now: Timestamp,
-    ) -> Result<Option<AuthorizationRow>, RecordError> {
+    /// Consumes a row for the browser with this cookie: one conditional write, before anything else is done.
+    pub async fn consume(&self, key: &str, cookie: &str, by: &str, now: Timestamp) -> Result<Consumed, RecordError> {
         let set = attributes([("consumed_at", json(&now)), ("consumed_by", by.into())]);
         let write = Write::set(Self::key(key), set)
             .when(Condition::Exists)
             .when(Condition::Missing("consumed_at".into()))
             .when(Condition::equals("cookie", cookie))
             .when(Condition::Above("expires_at".into(), millis(now)));
+        let read = |item: &Item| AuthorizationRow::read(item).map(Box::new);
         match self.store.update(write).await {
-            Ok(Some(item)) => AuthorizationRow::read(&item).map(Some),
-            Ok(None) | Err(StoreError::ConditionFailed { .. } | StoreError::Conflict) => Ok(None),
-            // The answer was lost: whether the write was ours is told by its mark.
-            Err(error @ StoreError::Unavailable(_)) => match self.get(key).await? {
-                Some(row) if row.consumed_by.as_deref() == Some(by) => Ok(Some(row)),
-                _ => Err(error.into()),
+            Ok(Some(item)) => Ok(Consumed::Now(read(&item)?)),
+            Err(StoreError::ConditionFailed { current, .. }) => {
+                // A store that repeats a write whose answer was lost refuses the second: the mark tells whose it is.
+                match current.as_deref().map(read).transpose()? {
+                    Some(row) if row.consumed_by.as_deref() == Some(by) => Ok(Consumed::Now(row)),
+                    row => Ok(Consumed::Not(row)),
+                }
+            }
+            Ok(None) | Err(StoreError::Conflict | StoreError::Unavailable(_)) => match self.get(key).await? {
+                Some(row) if row.consumed_by.as_deref() == Some(by) => Ok(Consumed::Now(Box::new(row))),
+                row => Ok(Consumed::Not(row.map(Box::new))),
             },
             Err(error) => Err(error.into()),
         }

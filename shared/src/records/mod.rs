@@ -16,18 +16,23 @@
 //! | `removed` | account id | where the sequence of a removed account stands |
 //! | `schedules` | account id | when accounts run (one machine) |
 //! | `audit` | time | what admins did |
+//! | `authorizations` | SHA-256 of `state` | sign-ins that were begun, and how they ended |
+//! | `sessions` `launches` | SHA-256 of cookie or token | who may use the console; one-time links |
+//! | `serve` | `here` | where the console of this data directory is |
 //! | `apps` | digest of token URL and client id | the circuit of an app whose client is refused |
 
 mod account_row;
 pub mod accounts;
 pub mod apps;
 pub mod audit;
+pub mod authorizations;
 pub mod credentials;
 pub mod debts;
 pub mod events;
 pub mod messages;
 mod overlap;
 pub mod runs;
+pub mod sessions;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;

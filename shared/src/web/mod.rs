@@ -5,10 +5,12 @@
 mod authorize;
 mod callback;
 mod console;
+mod cookie;
 mod form;
 mod guard;
 mod launch;
 mod page;
+mod result;
 mod session;
 
 use std::{ops::Deref, sync::Arc};

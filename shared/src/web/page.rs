@@ -4,7 +4,10 @@ use axum::{
     http::StatusCode,
     response::{Html, IntoResponse as _, Response},
 };
+use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
+
+use crate::records::RecordError;
 
 /// Where in the console a page belongs, for the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +52,42 @@ pub(crate) fn plain(status: StatusCode, title: &str, body: &Markup) -> Response 
     frame(status, title, None, body)
 }
 
+/// A page that looks again by itself, without a script.
+pub(crate) fn waiting(title: &str, body: &Markup) -> Response {
+    framed(StatusCode::OK, title, None, body, true)
+}
+
+/// Something of ours is in trouble: store, vault.
+pub(crate) fn trouble(what: &str) -> Response {
+    let body = html! {
+        p.problem { (what) }
+        p { "Try again in a moment. If it stays, the log of " code { "postroom serve" } " says more." }
+    };
+    plain(StatusCode::SERVICE_UNAVAILABLE, "Not just now", &body)
+}
+
+/// A record that is not there, or cannot be read.
+pub(crate) fn record_trouble(place: Place, error: &RecordError) -> Response {
+    match error {
+        RecordError::Missing { what, .. } => {
+            let body = html! { p { "There is no such " (what) "." } };
+            console(StatusCode::NOT_FOUND, place, "Not found", &body)
+        }
+        _ => trouble(&error.to_string()),
+    }
+}
+
+/// An instant, for people and machines.
+pub(crate) fn instant(at: Timestamp) -> Markup {
+    let exact = format!("{at:.0}");
+    html! { time datetime=(exact) { (at.strftime("%Y-%m-%d %H:%M UTC")) } }
+}
+
 fn frame(status: StatusCode, title: &str, navigation: Option<&Markup>, body: &Markup) -> Response {
+    framed(status, title, navigation, body, false)
+}
+
+fn framed(status: StatusCode, title: &str, navigation: Option<&Markup>, body: &Markup, again: bool) -> Response {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -57,6 +95,7 @@ fn frame(status: StatusCode, title: &str, navigation: Option<&Markup>, body: &Ma
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
+                @if again { meta http-equiv="refresh" content="2"; }
                 title { (title) " · Postroom" }
                 link rel="stylesheet" href="/style.css";
             }

@@ -1,0 +1,273 @@
+//! A sign-in that is begun: what goes to Microsoft with the browser, what stays with the browser, what stays here.
+//!
+//! `state` is known to the link, a cookie to the browser, hashes of both and a salt to the store. Verifier and nonce are
+//! derived from all three, so that none of them alone is worth anything.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, Mac as _};
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use url::Url;
+
+use crate::{
+    credential::Credential,
+    origin::Origin,
+    ports::{Ports, Rng},
+    records::{
+        RecordError,
+        authorizations::{Authorizations, Consumed, Errand, Pending},
+    },
+    secret::Secret,
+    time::plus,
+};
+
+use super::id_token::tenant_of;
+
+/// How long a browser may take (design: pending authorization).
+const LIFETIME: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// What is begun.
+pub struct Begin<'a> {
+    /// For which credential; it has an authorization URL unless an admin consents.
+    pub credential: &'a Credential,
+    /// What for.
+    pub errand: Errand,
+    /// From configuration only.
+    pub redirect_uri: Url,
+    /// Another person may take over.
+    pub rebind: bool,
+    /// The session that asked for it.
+    pub session: Option<String>,
+}
+
+/// A browser that can be sent on.
+pub struct Begun {
+    /// To Microsoft.
+    pub location: Url,
+    /// The record's key.
+    pub key: String,
+    /// The value of the flow's cookie.
+    pub cookie: Secret,
+}
+
+/// What the browser proved, for the token endpoint.
+pub struct Proof {
+    /// PKCE (RFC 7636).
+    pub verifier: Secret,
+    /// What the id token must carry.
+    pub nonce: Secret,
+}
+
+/// Begins sign-ins and consumes them.
+#[derive(Clone)]
+pub struct AuthorizationFlow {
+    ports: Ports,
+    shelf: Authorizations,
+}
+
+/// SHA-256 in lower-case hexadecimal.
+pub fn sha256_hex(text: &str) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(text)
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
+
+/// 32 random bytes, as text for URLs and cookies.
+pub(crate) fn random(rng: &dyn Rng) -> Secret {
+    let mut bytes = [0; 32];
+    rng.fill(&mut bytes);
+    Secret::new(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// HMAC-SHA256, as text for URLs.
+pub(crate) fn derive(key: &str, label: &str, salt: &str) -> Secret {
+    // A key of any length is taken; the branch is there because the type says it could fail.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else {
+        return Secret::new("");
+    };
+    mac.update(label.as_bytes());
+    mac.update(&[0]);
+    mac.update(salt.as_bytes());
+    Secret::new(URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+}
+
+/// What this browser proves for a row it consumed.
+pub(crate) fn proof(state: &str, cookie: &Secret, salt: &str) -> Proof {
+    let key = format!("{state}.{}", cookie.expose());
+    Proof {
+        verifier: derive(&key, "postroom pkce verifier", salt),
+        nonce: derive(&key, "postroom nonce", salt),
+    }
+}
+
+/// Where the login pages of a credential are: pages whose form leads there must name it.
+pub fn entra_origin(credential: &Credential) -> Option<Origin> {
+    Origin::of(credential.authorization_url.as_ref().unwrap_or(&credential.token_url))
+}
+
+impl AuthorizationFlow {
+    /// Over these ports.
+    pub fn new(ports: Ports) -> Self {
+        let shelf = Authorizations::new(std::sync::Arc::clone(&ports.store));
+        Self { ports, shelf }
+    }
+
+    /// The shelf of what was begun.
+    pub fn shelf(&self) -> &Authorizations {
+        &self.shelf
+    }
+
+    /// Writes down what is begun; where the browser goes and what it takes along.
+    pub async fn begin(&self, begin: Begin<'_>) -> Result<Begun, RecordError> {
+        let rng = &*self.ports.rng;
+        let (state, cookie, salt) = (random(rng), random(rng), rng.hex(32));
+        let now = self.ports.clock.now();
+        let credential = begin.credential;
+        let scope = match begin.errand {
+            Errand::SignIn => credential.asked_scope(),
+            Errand::AdminConsent => consent_scope(credential),
+        };
+        let pending = Pending {
+            credential: credential.id.clone(),
+            errand: begin.errand,
+            client: credential.client(),
+            redirect_uri: begin.redirect_uri,
+            scope,
+            issuer: expected_issuer(credential),
+            salt: salt.clone(),
+            rebind: begin.rebind,
+            session: begin.session,
+            begun_at: now,
+        };
+        let key = sha256_hex(state.expose());
+        self.shelf
+            .add(&key, &pending, &sha256_hex(cookie.expose()), plus(now, LIFETIME))
+            .await?;
+        let proof = proof(state.expose(), &cookie, &salt);
+        let location = match begin.errand {
+            Errand::SignIn => authorization_url(credential, &pending, &state, &proof),
+            Errand::AdminConsent => consent_url(credential, &pending, &state),
+        };
+        Ok(Begun { location, key, cookie })
+    }
+
+    /// Consumes what was begun with this `state`, for the browser with this cookie. One write, and nobody is asked
+    /// before it.
+    pub async fn consume(
+        &self,
+        state: &str,
+        cookie: &Secret,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Consumed, RecordError> {
+        self.shelf
+            .consume(&sha256_hex(state), &sha256_hex(cookie.expose()), by, now)
+            .await
+    }
+}
+
+/// RFC 9207, as far as it can be known before anybody is asked: Entra's issuer of a tenant that is named by its id.
+fn expected_issuer(credential: &Credential) -> Option<String> {
+    let tenant = tenant_of(&credential.token_url)?;
+    let origin = Origin::of(&credential.token_url)?;
+    credential
+        .token_url
+        .path()
+        .ends_with("/oauth2/v2.0/token")
+        .then(|| format!("{origin}/{tenant}/v2.0"))
+}
+
+/// The typed URL with what the protocol needs; what the admin typed stays, but for these.
+fn authorization_url(credential: &Credential, pending: &Pending, state: &Secret, proof: &Proof) -> Url {
+    let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(proof.verifier.expose()));
+    let ours = [
+        ("client_id", credential.client_id.as_str()),
+        ("response_type", "code"),
+        ("response_mode", "query"),
+        ("redirect_uri", pending.redirect_uri.as_str()),
+        ("scope", &pending.scope),
+        ("state", state.expose()),
+        ("nonce", proof.nonce.expose()),
+        ("code_challenge", &challenge),
+        ("code_challenge_method", "S256"),
+    ];
+    let base = credential.authorization_url.as_ref().unwrap_or(&credential.token_url);
+    merged(base.clone(), &ours)
+}
+
+/// "Admin consent on the Microsoft identity platform": beside the token endpoint of the tenant.
+fn consent_url(credential: &Credential, pending: &Pending, state: &Secret) -> Url {
+    let mut url = credential.token_url.clone();
+    let path = match url.path().strip_suffix("/oauth2/v2.0/token") {
+        Some(tenant) => format!("{tenant}/v2.0/adminconsent"),
+        None => "/adminconsent".to_owned(),
+    };
+    url.set_path(&path);
+    let ours = [
+        ("client_id", credential.client_id.as_str()),
+        ("scope", &pending.scope),
+        ("redirect_uri", pending.redirect_uri.as_str()),
+        ("state", state.expose()),
+    ];
+    merged(url, &ours)
+}
+
+/// Application permissions can be consented to as `/.default` only; delegated ones by name.
+fn consent_scope(credential: &Credential) -> String {
+    let kept: Vec<&str> = credential
+        .scope
+        .split(' ')
+        .filter(|scope| !["openid", "profile", "email", "offline_access"].contains(scope))
+        .collect();
+    kept.join(" ")
+}
+
+fn merged(mut url: Url, ours: &[(&str, &str)]) -> Url {
+    let typed: Vec<(String, String)> = url
+        .query_pairs()
+        .filter(|(name, _)| !ours.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)))
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    url.query_pairs_mut().clear().extend_pairs(typed).extend_pairs(ours);
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_typed_stays_but_for_what_is_ours() {
+        let typed = Url::parse("https://login.microsoftonline.com/t/oauth2/v2.0/authorize?prompt=select_account&State=x&redirect_uri=https://evil.example").unwrap();
+        let url = merged(
+            typed,
+            &[("state", "ours"), ("redirect_uri", "https://a.example/OAuth2Callback")],
+        );
+        assert_eq!(
+            url.query(),
+            Some("prompt=select_account&state=ours&redirect_uri=https%3A%2F%2Fa.example%2FOAuth2Callback")
+        );
+    }
+
+    #[test]
+    fn a_proof_needs_link_browser_and_store() {
+        let one = proof("state", &Secret::new("cookie"), "salt");
+        assert_eq!(
+            one.verifier.expose().len(),
+            43,
+            "RFC 7636 section 4.1 asks for 43 at least"
+        );
+        assert!(one.verifier != one.nonce);
+        for (state, cookie, salt) in [
+            ("s", "cookie", "salt"),
+            ("state", "c", "salt"),
+            ("state", "cookie", "s"),
+        ] {
+            assert!(proof(state, &Secret::new(cookie), salt).verifier != one.verifier);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Sessions of the console, one-time links into it, and where it is. Only hashes of cookies and tokens are kept.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    oauth::sha256_hex,
+    ports::{Condition, Key, Store, StoreError, Write},
+    secret::Secret,
+    time::{between, millis, plus},
+};
+
+use super::{RECORD, RecordError, attribute, attributes, json, number, record, required};
+
+const SESSIONS: &str = "sessions";
+const LAUNCHES: &str = "launches";
+const SERVE: &str = "serve";
+/// A session ends after this long without a page, on one machine.
+const IDLE: Duration = Duration::from_hours(2);
+/// And after this long in any case.
+const ABSOLUTE: Duration = Duration::from_hours(12);
+/// That somebody was there is written down this often.
+const SEEN: Duration = Duration::from_mins(1);
+/// A one-time link is good for this long.
+const LINK: Duration = Duration::from_secs(600);
+
+/// What a one-time link is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Opens the console.
+    Console,
+    /// Signs somebody in for one credential, and nothing else.
+    Authorize {
+        /// The credential.
+        credential: String,
+        /// Another person may take over.
+        rebind: bool,
+    },
+}
+
+/// Where the console of this data directory is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serving {
+    /// How a browser reaches it.
+    pub public_url: url::Url,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// The shelf.
+#[derive(Clone)]
+pub struct Sessions {
+    store: Arc<dyn Store>,
+}
+
+impl Sessions {
+    /// On this store.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// Begins a session for the browser that holds this cookie.
+    pub async fn begin(&self, cookie: &Secret, now: Timestamp) -> Result<(), RecordError> {
+        let set = attributes([
+            ("begun_at", json(&now)),
+            ("seen_at", json(&now)),
+            ("expires_at", millis(plus(now, ABSOLUTE)).into()),
+        ]);
+        let key = Key::new(SESSIONS, sha256_hex(cookie.expose()));
+        self.store.update(Write::put(key, set).when(Condition::Absent)).await?;
+        Ok(())
+    }
+
+    /// The key of the session of this cookie, if it is alive; that somebody was there is noted now and then.
+    pub async fn alive(&self, cookie: &Secret, now: Timestamp) -> Result<Option<String>, RecordError> {
+        let key = sha256_hex(cookie.expose());
+        Ok(self.alive_by_key(&key, now).await?.then_some(key))
+    }
+
+    /// The same by its key.
+    pub async fn alive_by_key(&self, key: &str, now: Timestamp) -> Result<bool, RecordError> {
+        let at = Key::new(SESSIONS, key);
+        let Some(item) = self.store.get(&at).await? else {
+            return Ok(false);
+        };
+        let seen: Timestamp = required(&item, "seen_at")?;
+        if number(&item, "expires_at") <= millis(now) || between(seen, now) >= IDLE {
+            // It is over in any case; whether its row goes now is all the same.
+            let _ = self.store.update(Write::delete(at)).await;
+            return Ok(false);
+        }
+        if between(seen, now) >= SEEN {
+            let write = Write::set(at, attributes([("seen_at", json(&now))])).when(Condition::Exists);
+            match self.store.update(write).await {
+                Ok(_) | Err(StoreError::ConditionFailed { .. } | StoreError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Ends a session.
+    pub async fn end(&self, key: &str) -> Result<(), RecordError> {
+        self.store.update(Write::delete(Key::new(SESSIONS, key))).await?;
+        Ok(())
+    }
+
+    /// Makes a one-time link's token.
+    pub async fn launch(&self, token: &Secret, purpose: &Purpose, now: Timestamp) -> Result<(), RecordError> {
+        let mut set = record(purpose);
+        set.insert("expires_at".into(), millis(plus(now, LINK)).into());
+        let key = Key::new(LAUNCHES, sha256_hex(token.expose()));
+        self.store.update(Write::put(key, set).when(Condition::Absent)).await?;
+        Ok(())
+    }
+
+    /// What a link is for, if it is still good. Nothing is used up by looking.
+    pub async fn look(&self, token: &Secret, now: Timestamp) -> Result<Option<Purpose>, RecordError> {
+        let key = Key::new(LAUNCHES, sha256_hex(token.expose()));
+        match self.store.get(&key).await? {
+            Some(item) if number(&item, "expires_at") > millis(now) && attribute::<bool>(&item, "used")?.is_none() => {
+                attribute(&item, RECORD)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Uses a link up, by one write. `None`: it was used, or is over.
+    pub async fn take(&self, token: &Secret, now: Timestamp) -> Result<Option<Purpose>, RecordError> {
+        let key = Key::new(LAUNCHES, sha256_hex(token.expose()));
+        let write = Write::set(key, attributes([("used", true.into())]))
+            .when(Condition::Exists)
+            .when(Condition::Missing("used".into()))
+            .when(Condition::Above("expires_at".into(), millis(now)));
+        match self.store.update(write).await {
+            Ok(Some(item)) => attribute(&item, RECORD),
+            Ok(None) | Err(StoreError::ConditionFailed { .. } | StoreError::Conflict) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Says where the console is.
+    pub async fn serving(&self, here: &Serving) -> Result<(), RecordError> {
+        self.store
+            .update(Write::put(Key::new(SERVE, "here"), record(here)))
+            .await?;
+        Ok(())
+    }
+
+    /// Where it was last.
+    pub async fn served(&self) -> Result<Option<Serving>, RecordError> {
+        let item = self.store.get(&Key::new(SERVE, "here")).await?;
+        item.map_or(Ok(None), |item| attribute(&item, RECORD))
+    }
+}
