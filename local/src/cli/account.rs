@@ -140,15 +140,11 @@ async fn switch(desk: &Desk, id: &str, enabled: bool) -> Result<Answer, Failure>
         let text = format!("Account `{id}` was {word} already.");
         return Ok(Answer::new(account_show::account_json(&row), text));
     }
-    let mut account = row.account.clone();
-    account.enabled = enabled;
-    desk.accounts.edit(&account, &row).await?;
-    desk.schedule(&account).await?;
-    desk.note(&format!("{word} account `{id}`")).await?;
+    desk.manage().switch_account(&row, enabled).await?;
     let text = if enabled {
         format!(
             "Account `{id}` is enabled: `postroom serve` runs it every {}.",
-            shared::account::show_interval(account.every)
+            shared::account::show_interval(row.account.every)
         )
     } else {
         format!("Account `{id}` is disabled: it runs no more on schedule. `postroom import {id}` still works.")
@@ -188,10 +184,7 @@ async fn remove(desk: &Desk, id: &str, yes: bool) -> Result<Answer, Failure> {
         ),
         yes,
     )?;
-    desk.accounts.remove(&row).await?;
-    desk.opened.ports.scheduler.remove(id).await?;
-    desk.note(&format!("removed account `{id}`{}", open.trim_end_matches('.')))
-        .await?;
+    desk.manage().remove_account(&row, open.trim_end_matches('.')).await?;
     let text = format!(
         "Account `{id}` is removed: settings, progress and schedule.{open} Its {} in the records, the archive and the events stay.",
         count(unsigned(row.recorded), "message")

@@ -1,9 +1,10 @@
 //! `postroom account add` and `edit`.
 
 use shared::{
-    account::{Account, AfterImport, FolderName, Mailbox, Start, parse_interval, show_interval},
+    account::{AfterImport, FolderName, Mailbox, Start, parse_interval, show_interval},
     credential::GrantType,
     field::{FieldError, Id, one_line},
+    manage::{AccountForm, needs_sign_in, not_in_the_future, same_cloud},
     records::accounts::AccountRow,
 };
 
@@ -11,13 +12,9 @@ use super::{
     Desk,
     account_show::{account_json, start},
     arguments::AccountFields,
-    credential::same_cloud,
-    failure::{Failure, needs_sign_in},
+    failure::Failure,
     output::Answer,
 };
-
-/// How often an account runs if nobody says so (design: default schedule).
-const EVERY: std::time::Duration = std::time::Duration::from_mins(5);
 
 /// A new account as typed.
 pub(crate) struct Typed {
@@ -58,35 +55,23 @@ pub(super) async fn add(desk: &Desk, typed: Typed) -> Result<Answer, Failure> {
 /// Checks, stores, schedules; fixes the instant that `now` stands for.
 pub(crate) async fn make(desk: &Desk, typed: Typed) -> Result<AccountRow, Failure> {
     let fields = typed.fields;
-    let folders = if fields.folders.is_empty() {
-        vec![FolderName::WellKnown("inbox".into())]
-    } else {
-        folders(&fields.folders)?
-    };
-    let account = Account {
-        id: Id::parse("id", &typed.id)?,
-        description: one_line("description", fields.description.as_deref().unwrap_or_default(), 200)?,
-        mailbox: Mailbox::parse(&typed.mailbox)?,
-        credential: Id::parse("credential", &typed.credential)?,
-        folders,
+    let form = AccountForm {
+        id: typed.id,
+        description: fields.description.unwrap_or_default(),
+        mailbox: typed.mailbox,
+        credential: typed.credential,
+        folders: fields.folders,
         subfolders: fields.subfolders,
-        start: not_in_the_future(desk, Start::parse(&typed.start)?)?,
-        after_import: fields
-            .after_import
-            .as_deref()
-            .map_or(Ok(AfterImport::Nothing), AfterImport::parse)?,
-        every: fields.every.as_deref().map_or(Ok(EVERY), parse_interval)?,
+        start: typed.start,
+        after_import: fields.after_import,
+        every: fields.every,
         enabled: typed.enabled,
     };
-    account.check()?;
-    let credential = desk.credential(account.credential.as_str()).await?.credential;
-    needs_sign_in(&account, &credential)?;
-    let key = account.mailbox_key(&credential.graph_url);
-    desk.accounts.add(&account, &key, desk.now()).await?;
-    desk.schedule(&account).await?;
-    let id = account.id.as_str();
-    desk.note(&format!("added account `{id}`")).await?;
-    if account.start == Start::Now && credential.grant_type == GrantType::ClientCredentials {
+    let row = desk.manage().add_account(&form).await?;
+    let id = row.account.id.as_str();
+    let credential = desk.credential(row.account.credential.as_str()).await?;
+    let ready = credential.credential.grant_type == GrantType::ClientCredentials || credential.sign_in.is_some();
+    if row.account.start == Start::Now && ready {
         begin(desk, id).await;
     }
     Ok(desk.accounts.get(id).await?)
@@ -106,18 +91,6 @@ fn folders(typed: &[String]) -> Result<Vec<FolderName>, FieldError> {
     typed.iter().map(|folder| FolderName::parse(folder)).collect()
 }
 
-fn not_in_the_future(desk: &Desk, start: Start) -> Result<Start, FieldError> {
-    if let Start::Date(day) = &start
-        && start.instant().flatten().is_none_or(|at| at > desk.now())
-    {
-        return Err(FieldError::new(
-            "start",
-            format!("{day} is in the future; give `now`, `everything` or a day that has begun (UTC)"),
-        ));
-    }
-    Ok(start)
-}
-
 pub(super) async fn edit(desk: &Desk, id: &str, changes: Changes) -> Result<Answer, Failure> {
     let row = desk.accounts.get(id).await?;
     let mut account = row.account.clone();
@@ -132,7 +105,7 @@ pub(super) async fn edit(desk: &Desk, id: &str, changes: Changes) -> Result<Answ
         account.mailbox = Mailbox::parse(&mailbox)?;
     }
     if let Some(text) = new_start {
-        account.start = not_in_the_future(desk, Start::parse(&text)?)?;
+        account.start = not_in_the_future(Start::parse(&text)?, desk.now())?;
     }
     if let Some(credential) = credential {
         account.credential = Id::parse("credential", &credential)?;

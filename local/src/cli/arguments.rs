@@ -36,6 +36,12 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     /// Run the enabled accounts on their schedules until it is stopped
     Serve(ServeArguments),
+    /// Print a one-time link into the console of the running `serve`
+    Console {
+        /// Open no browser
+        #[arg(long)]
+        no_browser: bool,
+    },
     /// The app registration with which Postroom gets in
     #[command(subcommand)]
     Credential(CredentialCommand),
@@ -110,7 +116,7 @@ pub(crate) struct DemoArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
-    /// Loopback address and port of the status page
+    /// Loopback address and port of the console
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8400")]
     pub(crate) listen: String,
     /// How a browser reaches this machine; the Redirect URI of the app registration begins with it
@@ -181,7 +187,7 @@ pub(crate) enum CredentialCommand {
         secret: SecretArguments,
     },
     /// Get an access token and say what it may do
-    Authorize { id: String },
+    Authorize(AuthorizeArguments),
     /// Use a credential for these accounts from now on
     Apply {
         id: String,
@@ -195,6 +201,24 @@ pub(crate) enum CredentialCommand {
         #[arg(long)]
         yes: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuthorizeArguments {
+    /// Id of the credential
+    pub(crate) id: String,
+    /// Authorization code: another person may take over from the one who signed in first
+    #[arg(long)]
+    pub(crate) another_person: bool,
+    /// Print the link and do not wait for the sign-in (needs a running `serve`)
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Open no browser
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// How a browser reaches this machine, if `serve` is not running
+    #[arg(long, value_name = "URL", default_value = "http://localhost:8400")]
+    pub(crate) public_url: String,
 }
 
 #[derive(Debug, Args)]

@@ -2,19 +2,19 @@
 
 use serde_json::{Value, json};
 use shared::{
-    error::exit,
-    oauth::TokenErrorKind,
+    credential::GrantType,
+    manage::{needs_sign_in, same_cloud},
     ports::{TokenInfo, TokenNeed},
     records::credentials::CredentialRow,
 };
 
 use super::{
     Desk,
-    arguments::CredentialCommand,
+    arguments::{AuthorizeArguments, CredentialCommand},
     confirm::confirm,
-    credential_edit,
-    failure::{Failure, needs_sign_in},
-    output::{Answer, count},
+    console, credential_edit,
+    failure::Failure,
+    output::Answer,
     table::Table,
 };
 
@@ -36,7 +36,7 @@ pub(super) async fn run(desk: &Desk, command: CredentialCommand) -> Result<Answe
         } => credential_edit::edit(desk, &id, description, grant, fields, &secret).await,
         CredentialCommand::List => list(desk).await,
         CredentialCommand::Show { id } => show(desk, &id).await,
-        CredentialCommand::Authorize { id } => authorize(desk, &id).await,
+        CredentialCommand::Authorize(typed) => authorize(desk, &typed).await,
         CredentialCommand::Apply { id, accounts } => apply(desk, &id, &accounts).await,
         CredentialCommand::Remove { id, yes } => remove(desk, &id, yes).await,
     }
@@ -62,6 +62,16 @@ pub(super) fn credential_json(row: &CredentialRow, accounts: &[String]) -> Value
             "scopes": token.scopes,
             "tenant": token.tenant,
         })),
+        "sign_in": row.sign_in.as_ref().map(|sign_in| json!({
+            "who": sign_in.who(),
+            "name": sign_in.name,
+            "tenant": sign_in.identity.tenant,
+            "object": sign_in.identity.object,
+            "at": sign_in.at,
+            "granted": sign_in.granted,
+            "renewable": sign_in.renewable,
+        })),
+        "needs_sign_in": row.needs_sign_in,
         "problem": row.problem,
         "accounts": accounts,
     })
@@ -100,6 +110,9 @@ async fn list(desk: &Desk) -> Result<Answer, Failure> {
 }
 
 fn token_state(desk: &Desk, row: &CredentialRow) -> String {
+    if row.needs_sign_in {
+        return "needs sign-in".into();
+    }
     match (&row.problem, &row.token) {
         (Some(_), _) => "refused".into(),
         (None, None) => "none yet".into(),
@@ -142,6 +155,16 @@ async fn show(desk: &Desk, id: &str) -> Result<Answer, Failure> {
         ("Made", desk.output.exact_time(credential.created_at)),
         ("Access token", token_state(desk, &row)),
     ]);
+    if let Some(sign_in) = &row.sign_in {
+        lines.push((
+            "Signed in",
+            format!("{} ({})", sign_in.who(), desk.output.exact_time(sign_in.at)),
+        ));
+        if sign_in.asked != credential.asked_scope() {
+            let what = "the scope was changed since; click the key (`credential authorize`) to ask for the new one";
+            lines.push(("  remark", what.into()));
+        }
+    }
     if let Some(token) = &row.token {
         lines.push(("  permissions", permissions(&token.roles, &token.scopes)));
         lines.push(("  tenant", token.tenant.clone().unwrap_or_else(none)));
@@ -174,22 +197,23 @@ fn permissions(roles: &[String], scopes: &[String]) -> String {
     if all.is_empty() { "none".into() } else { all.join(", ") }
 }
 
-pub(crate) async fn authorize(desk: &Desk, id: &str) -> Result<Answer, Failure> {
+/// The key: a token at once, or somebody signs in.
+async fn authorize(desk: &Desk, typed: &AuthorizeArguments) -> Result<Answer, Failure> {
+    match desk.credential(&typed.id).await?.credential.grant_type {
+        GrantType::ClientCredentials => request(desk, &typed.id).await,
+        GrantType::AuthorizationCode => console::authorize(desk, typed).await,
+    }
+}
+
+/// Client credentials: asks for a token at once.
+pub(crate) async fn request(desk: &Desk, id: &str) -> Result<Answer, Failure> {
     let asked = desk.tokens.access_token(id, TokenNeed::New).await;
     let outcome = match &asked {
         Ok(_) => "an access token came back",
         Err(_) => "no access token came back",
     };
-    desk.credential(id).await?;
     desk.note(&format!("authorized credential `{id}`: {outcome}")).await?;
-    match asked {
-        Ok(token) => Ok(told(desk, id, &token)),
-        // "Sign in" of a grant that this version cannot do is not Microsoft's word: it says so itself.
-        Err(error) if error.kind == TokenErrorKind::SignIn && error.codes.is_empty() => {
-            Err(Failure::new("sign_in", error.what, exit::ADMIN))
-        }
-        Err(error) => Err(error.into()),
-    }
+    Ok(told(desk, id, &asked?))
 }
 
 fn told(desk: &Desk, id: &str, token: &TokenInfo) -> Answer {
@@ -257,40 +281,12 @@ async fn apply(desk: &Desk, id: &str, accounts: &[String]) -> Result<Answer, Fai
     Ok(Answer::new(json!({"credential": id, "accounts": accounts}), text))
 }
 
-/// Records belong to their mailbox, and a mailbox to its cloud.
-pub(super) fn same_cloud(
-    row: &shared::records::accounts::AccountRow,
-    changed: &shared::account::Account,
-    credential: &shared::credential::Credential,
-) -> Result<(), Failure> {
-    let signed_in = changed.mailbox == shared::account::Mailbox::Me;
-    if !signed_in && changed.mailbox_key(&credential.graph_url) != row.mailbox {
-        return Err(Failure::refused(format!(
-            "credential `{}` is for {}, but the mailbox of account `{}` was imported from another cloud; add another account for it",
-            credential.id,
-            credential.graph_url.host_str().unwrap_or_default(),
-            changed.id
-        )));
-    }
-    Ok(())
-}
-
 async fn remove(desk: &Desk, id: &str, yes: bool) -> Result<Answer, Failure> {
     let row = desk.credential(id).await?;
-    let users = users_of(desk, id).await?;
-    if !users.is_empty() {
-        return Err(Failure::refused(format!(
-            "credential `{id}` is applied on {} ({}); apply another credential there first, or remove the account",
-            count(users.len() as u64, "account"),
-            users.join(", ")
-        )));
-    }
-    confirm(&format!("Remove credential `{id}` and its client secret?"), yes)?;
-    // The record first: a secret without a record harms nobody, a record without its secret would be half a credential.
-    desk.credentials.remove(id, row.revision).await?;
-    desk.opened.ports.vault.remove(&row.credential.client_secret).await?;
-    desk.opened.ports.vault.remove(&row.credential.access_token).await?;
-    desk.note(&format!("removed credential `{id}`")).await?;
+    let manage = desk.manage();
+    manage.check_remove_credential(&row).await?;
+    confirm(&format!("Remove credential `{id}` and its secrets?"), yes)?;
+    manage.remove_credential(&row).await?;
     let text = format!("Credential `{id}` and its secrets are removed. The app registration in Entra ID is as it was.");
     Ok(Answer::new(json!({"removed": id}), text))
 }

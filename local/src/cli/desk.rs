@@ -7,8 +7,9 @@ use shared::{
     archive::Archive,
     config::Config,
     import::Importer,
+    manage::Manage,
     oauth::TokenService,
-    ports::{Schedule, Tokens},
+    ports::Tokens,
     records::{
         accounts::{AccountRow, Accounts},
         audit::Audit,
@@ -104,6 +105,11 @@ impl Desk {
         self.opened.ports.clock.now()
     }
 
+    /// An admin at the command line.
+    pub(crate) fn manage(&self) -> Manage {
+        Manage::new(&self.opened.ports, &self.config.trusted, "command line")
+    }
+
     /// Notes what an admin did.
     pub(crate) async fn note(&self, what: &str) -> Result<(), Failure> {
         Ok(self.audit.note(self.now(), "command line", what).await?)
@@ -129,17 +135,11 @@ impl Desk {
 
     /// Puts the account's schedule as its settings say.
     pub(crate) async fn schedule(&self, account: &shared::account::Account) -> Result<(), Failure> {
-        self.opened.ports.scheduler.put(&schedule_of(account)).await?;
+        self.opened
+            .ports
+            .scheduler
+            .put(&shared::manage::schedule_of(account))
+            .await?;
         Ok(())
-    }
-}
-
-/// The schedule of an account: spread over a tenth of its interval, at most a minute.
-pub(crate) fn schedule_of(account: &shared::account::Account) -> Schedule {
-    Schedule {
-        account: account.id.to_string(),
-        every: account.every,
-        window: (account.every / 10).min(std::time::Duration::from_mins(1)),
-        enabled: account.enabled,
     }
 }

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 use shared::{
-    account::Account,
     archive::ArchiveError,
     config::ConfigError,
     error::{Next, exit},
     field::FieldError,
     import::{RunError, reconcile::ReconcileError},
+    manage::ManageError,
     oauth::TokenError,
     ports::{ScheduleError, StoreError, VaultError},
     records::RecordError,
@@ -170,20 +170,16 @@ impl From<ReconcileError> for Failure {
     }
 }
 
-/// A mailbox without an address needs somebody who signed in.
-pub(crate) fn needs_sign_in(account: &Account, credential: &shared::credential::Credential) -> Result<(), Failure> {
-    use shared::{account::Mailbox, credential::GrantType};
-    if account.mailbox == Mailbox::Me && credential.grant_type == GrantType::ClientCredentials {
-        return Err(FieldError::new(
-            "mailbox",
-            format!(
-                "`me` is the person who signed in, and nobody signs in with client credentials (credential `{}`); give the mailbox's address",
-                credential.id
-            ),
-        )
-        .into());
+impl From<ManageError> for Failure {
+    fn from(error: ManageError) -> Self {
+        match error {
+            ManageError::Field(error) => error.into(),
+            ManageError::Record(error) => error.into(),
+            ManageError::Vault(error) => error.into(),
+            ManageError::Schedule(error) => error.into(),
+            ManageError::Refused(what) => Self::refused(what),
+        }
     }
-    Ok(())
 }
 
 impl From<crate::reconcile::Error> for Failure {

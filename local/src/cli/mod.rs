@@ -11,6 +11,7 @@ mod account_show;
 pub(crate) mod arguments;
 mod audit;
 mod confirm;
+pub(crate) mod console;
 pub(crate) mod credential;
 pub(crate) mod credential_edit;
 mod desk;
@@ -31,7 +32,7 @@ pub(crate) mod status;
 pub(crate) mod table;
 mod vault;
 
-pub(crate) use desk::{Desk, schedule_of};
+pub(crate) use desk::Desk;
 
 use std::ffi::OsString;
 
@@ -87,6 +88,7 @@ async fn answer(arguments: Arguments, config: Config, lookup: Lookup<'_>, output
     match arguments.command {
         #[cfg(feature = "demo")]
         Command::Demo(_) => Err(Failure::usage("the demo has a data directory of its own")),
+        Command::Console { no_browser } => console::console(&desk, no_browser).await,
         Command::Serve(serve) => crate::serve::run(&desk, &serve).await,
         Command::Credential(command) => credential::run(&desk, command).await,
         Command::Account(command) => account::run(&desk, command).await,

@@ -1,10 +1,7 @@
-//! `postroom status`: one screen; and when an account counts as silent.
+//! `postroom status`: one screen.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
 use serde_json::{Value, json};
-use shared::{error::exit, records::accounts::AccountRow, time::between};
+use shared::error::exit;
 
 use super::{
     Desk,
@@ -14,18 +11,6 @@ use super::{
     output::{Answer, ago, count, span},
     table::Table,
 };
-
-/// After so many intervals without a success an account counts as silent.
-const INTERVALS: u32 = 3;
-/// Shorter silences are never told: a run of a full mailbox takes its time.
-const AT_LEAST: Duration = Duration::from_mins(1);
-
-/// For how long an enabled account had no success, if that is too long.
-pub(crate) fn silent_for(row: &AccountRow, now: Timestamp) -> Option<Duration> {
-    let since = between(row.last_success.unwrap_or(row.created_at), now);
-    let limit = (row.account.every * INTERVALS).max(AT_LEAST);
-    (row.account.enabled && since > limit).then_some(since)
-}
 
 pub(super) async fn run(desk: &Desk) -> Result<Answer, Failure> {
     let rows = desk.accounts.all().await?;
@@ -55,7 +40,7 @@ pub(super) async fn run(desk: &Desk) -> Result<Answer, Failure> {
             row.quarantined.to_string(),
             row.unsent().to_string(),
         ]);
-        if let Some(silence) = silent_for(row, now) {
+        if let Some(silence) = row.silent_for(now) {
             silent.push(id.to_string());
             remarks.push_str(&format!(
                 "{} account `{id}` had no success for {}; is `postroom serve` running? `postroom account check {id}` tells more\n",
@@ -98,7 +83,7 @@ pub(super) async fn run(desk: &Desk) -> Result<Answer, Failure> {
 }
 
 /// Whether another process serves this directory.
-fn serving(desk: &Desk) -> bool {
+pub(super) fn serving(desk: &Desk) -> bool {
     matches!(
         desk.opened.data_dir.serve_lock(),
         Err(crate::adapters::OpenError::Serving { .. })

@@ -5,12 +5,19 @@ mod stage;
 use std::{io::IsTerminal as _, path::PathBuf, time::Duration};
 
 use serde_json::{Value, json};
-use shared::{config::Config, error::exit, import::report::RunReport, records::messages::Listed};
+use shared::{
+    config::Config,
+    error::exit,
+    import::report::RunReport,
+    records::{messages::Listed, sessions::Purpose},
+};
 use tokio::net::TcpListener;
+use url::Url;
 
 use crate::cli::{
     Desk, Lookup,
     arguments::DemoArguments,
+    console,
     events::follow,
     failure::Failure,
     message,
@@ -209,7 +216,11 @@ async fn go_on(desk: &Desk, stage: &Stage, stop: impl Future<Output = ()>) -> Re
         .local_addr()
         .map_err(|error| Failure::operator(format!("the listener has no address: {error}")))?;
     say(output, &format!("\n{}", output.bold("7. It goes on by itself")))?;
-    say(output, &stage.try_text(desk, here))?;
+    let public = Url::parse(&format!("http://localhost:{}", here.port()))
+        .map_err(|error| Failure::operator(format!("the listener has no address: {error}")))?;
+    stage.register(&public)?;
+    let link = console::link(desk, &public, &Purpose::Console).await?;
+    say(output, &stage.try_text(desk, &public, &link))?;
     let drip = async {
         loop {
             desk.opened.ports.clock.sleep(DRIP).await;
@@ -232,7 +243,7 @@ async fn go_on(desk: &Desk, stage: &Stage, stop: impl Future<Output = ()>) -> Re
         write(&format!("event {number:>4}  {account:<8} {}\n", clean(&subject)))
     };
     tokio::select! {
-        () = crate::serve::until(desk, listener, "localhost", stop) => Ok(()),
+        served = crate::serve::until(desk, listener, public, stop) => served,
         () = drip => Ok(()),
         result = follow(desk, None, line) => result,
     }

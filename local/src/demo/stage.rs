@@ -1,7 +1,6 @@
 //! What the demo plays on: the simulated tenant, its mailboxes, and the credential and accounts for them.
 
 use std::{
-    net::SocketAddr,
     path::PathBuf,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
@@ -17,11 +16,12 @@ use shared::{
 };
 use simulator::{Delivery, Latency, Options, Running, Simulator};
 use tokio::net::TcpListener;
+use url::Url;
 
 use crate::cli::{
     Desk, Lookup, account_edit,
     arguments::{AccountFields, DemoArguments},
-    credential, credential_edit,
+    credential,
     failure::Failure,
     output::{Answer, Output},
 };
@@ -89,6 +89,14 @@ impl Stage {
         format!("{}/v1.0", self.running.origin())
     }
 
+    /// The app may send people back to this console.
+    pub(super) fn register(&self, public: &Url) -> Result<(), Failure> {
+        let id = self.simulator.registration().client_id;
+        let redirect = shared::web::redirect_uri(public);
+        let registered = self.simulator.register_redirect_uri(&id, redirect.as_str());
+        registered.map_err(|error| Failure::refused(error.to_string()))
+    }
+
     /// What it is, for people.
     pub(super) fn text(&self) -> String {
         let origin = self.running.origin();
@@ -117,9 +125,9 @@ impl Stage {
             graph_url: Some(self.graph_url()),
             ..CredentialForm::default()
         };
-        let settings = form.check(&desk.config.trusted)?.settings;
-        credential_edit::store(desk, settings, &Secret::new(registration.client_secret)).await?;
-        credential::authorize(desk, CREDENTIAL).await
+        let secret = Secret::new(registration.client_secret);
+        desk.manage().add_credential(&form, &secret).await?;
+        credential::request(desk, CREDENTIAL).await
     }
 
     /// Makes the accounts, as `account add` does.
@@ -146,16 +154,19 @@ impl Stage {
     }
 
     /// What to look at and to type while it goes on.
-    pub(super) fn try_text(&self, desk: &Desk, here: SocketAddr) -> String {
+    pub(super) fn try_text(&self, desk: &Desk, console: &Url, link: &Secret) -> String {
         let data = desk.opened.data_dir.root().display();
         let program = std::env::current_exe().map_or_else(|_| "postroom".into(), |path| path.display().to_string());
         format!(
-            "A new message comes every few seconds and is imported within ten.\n\n  status page   http://{here}/\n  for monitors  http://{here}/healthz\n  \
-             tenant        {}/\n  data          {data}\n\nTry in a second terminal:\n\n  \
+            "A new message comes every few seconds and is imported within ten.\n\n  console       {}\n                (opens once; `postroom console` prints another link)\n  for monitors  {console}healthz\n  \
+             tenant        {}/\n  data          {data}\n\nTo see somebody sign in: in the console make a credential with the grant type authorization code, authorization URL\n  {}\nand the other values of `postroom credential show {CREDENTIAL}`, client secret {}, scope Mail.ReadWrite offline_access; then click its key.\n\nTry in a second terminal:\n\n  \
              export POSTROOM_DATA_DIR={data} POSTROOM_TRUST_ENDPOINTS={}\n  alias postroom={program}\n  postroom status\n  postroom messages --search order\n  \
              postroom message <id from that list>\n  postroom runs\n  postroom events --follow\n  postroom account add --id sales \
              --mailbox {} --credential {CREDENTIAL} --folder drafts --start everything\n\nCtrl-C ends it and cleans up. Events as they are delivered:\n",
+            link.expose(),
             self.running.origin(),
+            self.token_url().replace("/token", "/authorize"),
+            self.simulator.registration().client_secret,
             self.running.origin(),
             ACCOUNTS[0].1
         )

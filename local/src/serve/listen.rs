@@ -29,7 +29,7 @@ pub(super) fn loopback(typed: &str) -> Result<SocketAddr, Failure> {
 }
 
 /// How a browser reaches this machine. Entra ID takes plain http for localhost only.
-pub(super) fn public_url(typed: &str) -> Result<Url, Failure> {
+pub(crate) fn public_url(typed: &str) -> Result<Url, Failure> {
     let wrong = |why: &str| Failure::usage(format!("--public-url `{}` {why}", typed.escape_debug()));
     let url = Url::parse(typed.trim()).map_err(|_| wrong("is no URL; give for example http://localhost:8400"))?;
     let local = url.host_str() == Some("localhost");

@@ -1,24 +1,44 @@
 //! `postroom serve`: runs the enabled accounts on their schedules and shows a status page on loopback.
 
 mod listen;
-mod pages;
 mod runner;
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, io::IsTerminal as _, sync::Arc};
 
 use serde_json::json;
+use shared::{
+    records::sessions::{Purpose, Serving, Sessions},
+    web::{self, WebOptions},
+};
 use tokio::{net::TcpListener, sync::watch};
 use tracing::info;
+use url::Url;
 
 use crate::cli::{
     Desk,
     arguments::ServeArguments,
+    console,
     failure::Failure,
     output::{self, Answer, Output},
 };
 use runner::Runner;
 
-pub(crate) use listen::stopped;
+pub(crate) use listen::{public_url, stopped};
+
+/// The redirect URI of a `serve` that was told nothing else.
+pub(crate) const DEFAULT_REDIRECT_URI: &str = "http://localhost:8400/OAuth2Callback";
+
+/// The console and the callback over this data directory.
+pub(crate) fn router(desk: &Desk, public_url: Url) -> axum::Router {
+    web::router(WebOptions {
+        ports: desk.opened.ports.clone(),
+        tokens: Arc::clone(&desk.tokens),
+        archive: desk.archive.clone(),
+        trusted: desk.config.trusted.clone(),
+        public_url,
+        other_hosts: ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec(),
+    })
+}
 
 /// Serves until it is told to stop.
 pub(crate) async fn run(desk: &Desk, typed: &ServeArguments) -> Result<Answer, Failure> {
@@ -41,18 +61,34 @@ pub(crate) async fn run(desk: &Desk, typed: &ServeArguments) -> Result<Answer, F
             json!({"listening": format!("http://{here}"), "pid": std::process::id()})
         ))?;
     } else {
-        Output::note(&format!(
-            "Postroom serves; its status page is http://{here}/. Ctrl-C stops it."
-        ));
+        Output::note(&format!("Postroom serves at {public}; Ctrl-C stops it."));
+        if std::io::stdout().is_terminal() {
+            let link = console::link(desk, &public, &Purpose::Console).await?;
+            Output::note(&format!("The console opens once with {}", link.expose()));
+        } else {
+            Output::note("`postroom console` prints a link that opens the console.");
+        }
     }
     info!(address = %here, data_dir = %desk.opened.data_dir.root().display(), "serving");
-    until(desk, listener, public.host_str().unwrap_or_default(), stop).await;
+    until(desk, listener, public, stop).await?;
     info!("stopped; everything is saved");
     Ok(Answer::new(json!(null), "").quiet())
 }
 
 /// Serves until `stop` completes; then runs are dropped where they stand, which every run is made for.
-pub(crate) async fn until(desk: &Desk, listener: TcpListener, public_host: &str, stop: impl Future<Output = ()>) {
+pub(crate) async fn until(
+    desk: &Desk,
+    listener: TcpListener,
+    public: Url,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    let here = Serving {
+        public_url: public.clone(),
+        since: desk.now(),
+    };
+    Sessions::new(Arc::clone(&desk.opened.ports.store))
+        .serving(&here)
+        .await?;
     let (stopping, stopped) = watch::channel(false);
     let runner = Arc::new(Runner::new(desk, stopped.clone()));
     runner.mend_schedules().await;
@@ -63,7 +99,7 @@ pub(crate) async fn until(desk: &Desk, listener: TcpListener, public_host: &str,
             Box::pin(async move { runner.fire(&account, "schedule").await })
         })
     };
-    let pages = axum::serve(listener, pages::router(desk, public_host)).with_graceful_shutdown(told(stopped.clone()));
+    let pages = axum::serve(listener, router(desk, public)).with_graceful_shutdown(told(stopped.clone()));
     let pages = async {
         if let Err(error) = pages.await {
             tracing::error!(%error, "the status page ended; imports go on");
@@ -85,6 +121,7 @@ pub(crate) async fn until(desk: &Desk, listener: TcpListener, public_host: &str,
         _ = work => {}
         () = stop => {}
     }
+    Ok(())
 }
 
 /// Completes when it is time to stop.

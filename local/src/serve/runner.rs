@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use shared::{
     archive::Archive,
     import::{Importer, RunOptions, report::Outcome},
+    manage::schedule_of,
     ports::{Ports, Schedule},
     records::accounts::{AccountRow, Accounts},
     time::{between, plus},
@@ -22,10 +23,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use crate::{
-    cli::{Desk, schedule_of, status::silent_for},
-    reconcile::reconcile,
-};
+use crate::{cli::Desk, reconcile::reconcile};
 
 /// Mailboxes imported at once.
 const AT_ONCE: usize = 16;
@@ -223,18 +221,21 @@ impl Runner {
 
 /// Whether an account should run before its time.
 fn wants_more(row: &AccountRow, now: Timestamp) -> bool {
-    let goes_well = row.last_run.as_ref().is_none_or(|run| {
+    let last = row.last_run.as_ref();
+    let may = row.paused_until.is_none_or(|until| until <= now);
+    // Somebody asked since the last run: whatever came of that one, and whether or not there is a schedule.
+    let asked = row.asked_at.is_some_and(|at| last.is_none_or(|run| run.at < at));
+    let goes_well = last.is_none_or(|run| {
         // After a failure, and after a wait that Microsoft asked for, the schedule is soon enough.
         matches!(run.outcome, Outcome::Done | Outcome::Incomplete) && between(run.at, now) >= PAUSE
     });
-    let may = row.paused_until.is_none_or(|until| until <= now);
-    row.account.enabled && row.more && goes_well && may
+    may && (asked || (row.account.enabled && row.more && goes_well))
 }
 
 /// The dead-man's switch: a line when an account falls silent, every hour while it is, and when it is back.
 fn tell_silence(row: &AccountRow, now: Timestamp, told: &mut HashMap<String, Timestamp>) {
     let account = row.account.id.as_str();
-    match silent_for(row, now) {
+    match row.silent_for(now) {
         Some(silence) => {
             let again = told.get(account).is_none_or(|at| between(*at, now) >= TELL);
             if again {

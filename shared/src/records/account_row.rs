@@ -1,6 +1,6 @@
 //! An account's item, read.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,7 @@ use crate::{
     account::{Account, MailboxKey},
     import::{folder::FolderProgress, report::LastRun},
     ports::{Item, Key},
+    time::between,
 };
 
 use super::{
@@ -16,6 +17,11 @@ use super::{
     accounts::{Accounts, FOLDER_PREFIX},
     attribute, number, required,
 };
+
+/// Without success for this many intervals an account is silent.
+const INTERVALS: u32 = 3;
+/// But not sooner than this.
+const AT_LEAST: Duration = Duration::from_mins(1);
 
 /// An account as stored.
 #[derive(Debug, Clone)]
@@ -44,6 +50,8 @@ pub struct AccountRow {
     pub in_flight: BTreeMap<String, u32>,
     /// There is more to do than the last run could.
     pub more: bool,
+    /// When an admin asked for a run.
+    pub asked_at: Option<Timestamp>,
     /// Not before this instant, because Microsoft asked for it.
     pub paused_until: Option<Timestamp>,
     /// When folders were last looked for.
@@ -71,6 +79,13 @@ pub struct AccountRow {
 }
 
 impl AccountRow {
+    /// For how long an enabled account had no success, if that is too long: three of its intervals, a minute at least.
+    pub fn silent_for(&self, now: Timestamp) -> Option<Duration> {
+        let since = between(self.last_success.unwrap_or(self.created_at), now);
+        let limit = (self.account.every * INTERVALS).max(AT_LEAST);
+        (self.account.enabled && since > limit).then_some(since)
+    }
+
     /// Reads the item.
     pub fn read(item: &Item) -> Result<Self, RecordError> {
         let folders = item
@@ -93,6 +108,7 @@ impl AccountRow {
             sent_sequence: unsigned("sent_sequence"),
             in_flight: attribute(item, "in_flight")?.unwrap_or_default(),
             more: attribute(item, "more")?.unwrap_or_default(),
+            asked_at: attribute(item, "asked_at")?,
             paused_until: attribute(item, "paused_until")?,
             folders_at: attribute(item, "folders_at")?,
             last_run: attribute(item, "last_run")?,

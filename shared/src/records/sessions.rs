@@ -142,6 +142,20 @@ impl Sessions {
         }
     }
 
+    /// Notes which sign-in a used link began, for whoever made the link and waits.
+    pub async fn began(&self, token: &Secret, flow: &str) -> Result<(), RecordError> {
+        let key = Key::new(LAUNCHES, sha256_hex(token.expose()));
+        let write = Write::set(key, attributes([("flow", flow.into())])).when(Condition::Exists);
+        self.store.update(write).await?;
+        Ok(())
+    }
+
+    /// The sign-in a link began, if it was used.
+    pub async fn flow_of(&self, token: &Secret) -> Result<Option<String>, RecordError> {
+        let item = self.store.get(&Key::new(LAUNCHES, sha256_hex(token.expose()))).await?;
+        item.map_or(Ok(None), |item| attribute(&item, "flow"))
+    }
+
     /// Says where the console is.
     pub async fn serving(&self, here: &Serving) -> Result<(), RecordError> {
         self.store

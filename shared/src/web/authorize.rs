@@ -21,7 +21,9 @@ use crate::{
         audit::Audit,
         authorizations::Errand,
         credentials::{CredentialRow, Credentials},
+        sessions::Sessions,
     },
+    secret::Secret,
 };
 
 use super::{Web, cookie, form::Posted, page, page::Place};
@@ -73,14 +75,26 @@ pub(super) fn who(row: &CredentialRow, reads: &[(String, String)]) -> Markup {
     }
 }
 
+/// What a sign-in was begun from.
+pub(super) enum Beginner {
+    /// A session of the console, by its key.
+    Session(String),
+    /// A one-time link, by its token.
+    Launch(Secret),
+}
+
 /// Begins, and sends the browser to Microsoft with the flow's cookie.
 pub(super) async fn send_on(
     web: &Web,
     credential: &Credential,
     errand: Errand,
     rebind: bool,
-    session: Option<String>,
+    by: Beginner,
 ) -> Response {
+    let (session, launch) = match by {
+        Beginner::Session(key) => (Some(key), None),
+        Beginner::Launch(token) => (None, Some(token)),
+    };
     let flow = AuthorizationFlow::new(web.ports.clone());
     let begin = Begin {
         credential,
@@ -91,6 +105,12 @@ pub(super) async fn send_on(
     };
     match flow.begin(begin).await {
         Ok(begun) => {
+            if let Some(token) = launch {
+                let sessions = Sessions::new(Arc::clone(&web.ports.store));
+                if let Err(error) = sessions.began(&token, &begun.key).await {
+                    return page::trouble(&error.to_string());
+                }
+            }
             let mut response = Redirect::to(begun.location.as_str()).into_response();
             let name = cookie::flow_name(web, &begun.key);
             cookie::set(web, response.headers_mut(), &name, &begun.cookie, FLOW_SECONDS);
@@ -122,7 +142,14 @@ async fn key(State(web): State<Web>, Path(id): Path<String>, posted: Posted) -> 
     )
     .await?;
     if credential.grant_type == GrantType::AuthorizationCode {
-        return Ok(send_on(&web, credential, Errand::SignIn, rebind, Some(posted.session.key)).await);
+        return Ok(send_on(
+            &web,
+            credential,
+            Errand::SignIn,
+            rebind,
+            Beginner::Session(posted.session.key),
+        )
+        .await);
     }
     let back = html! { p { a href={ "/credentials/" (credential.id) } { "To the credential" } } };
     Ok(
@@ -166,7 +193,7 @@ async fn consent(State(web): State<Web>, Path(id): Path<String>, posted: Posted)
         &row.credential,
         Errand::AdminConsent,
         false,
-        Some(posted.session.key),
+        Beginner::Session(posted.session.key),
     )
     .await)
 }

@@ -25,7 +25,7 @@ pub use crate::records::sessions::Purpose;
 
 use super::{
     Web,
-    authorize::{self, reads},
+    authorize::{self, Beginner, reads},
     cookie,
     form::Fields,
     guard::FormTargets,
@@ -152,7 +152,7 @@ async fn take(State(web): State<Web>, fields: Fields) -> Response {
                 Ok(_) => return page::trouble("nobody signs in for client credentials"),
                 Err(error) => return page::trouble(&error.to_string()),
             };
-            authorize::send_on(&web, &row.credential, Errand::SignIn, rebind, None).await
+            authorize::send_on(&web, &row.credential, Errand::SignIn, rebind, Beginner::Launch(token)).await
         }
         Ok(None) => used(),
         Err(error) => page::trouble(&error.to_string()),

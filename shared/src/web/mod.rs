@@ -8,6 +8,7 @@ mod console;
 mod cookie;
 mod form;
 mod guard;
+mod health;
 mod launch;
 mod page;
 mod result;
@@ -74,6 +75,7 @@ pub fn router(options: WebOptions) -> Router {
         .merge(callback::routes())
         .merge(authorize::routes())
         .merge(launch::routes())
+        .merge(health::routes())
         .merge(console::routes());
     guard::around(routes, &web).with_state(web)
 }

@@ -1,9 +1,56 @@
-//! The console's pages.
+//! The console's pages. Drawing one reads the store and calls nobody.
 
-use axum::Router;
+mod account_form;
+mod accounts;
+mod credential_form;
+mod credentials;
+mod health;
+mod messages;
+mod owed;
+mod parts;
+mod runs;
 
-use super::Web;
+use axum::{
+    Router,
+    extract::State,
+    http::header,
+    response::{IntoResponse as _, Redirect, Response},
+    routing::{get, post},
+};
+
+use super::{Web, form::Posted, page};
 
 pub(super) fn routes() -> Router<Web> {
     Router::new()
+        .route("/", get(async || Redirect::to("/credentials")))
+        .route("/style.css", get(style))
+        .route("/sign-out", post(sign_out))
+        .merge(credentials::routes())
+        .merge(credential_form::routes())
+        .merge(accounts::routes())
+        .merge(account_form::routes())
+        .merge(runs::routes())
+        .merge(messages::routes())
+        .merge(owed::routes())
+        .merge(health::routes())
+}
+
+async fn style() -> Response {
+    (
+        [(header::CONTENT_TYPE, "text/css; charset=utf-8")],
+        include_str!("../style.css"),
+    )
+        .into_response()
+}
+
+async fn sign_out(State(web): State<Web>, posted: Posted) -> Response {
+    let sessions = crate::records::sessions::Sessions::new(std::sync::Arc::clone(&web.ports.store));
+    match sessions.end(&posted.session.key).await {
+        Ok(()) => page::plain(
+            axum::http::StatusCode::OK,
+            "Signed out",
+            &maud::html! { p { "This browser may not use the console any more." } },
+        ),
+        Err(error) => page::trouble(&error.to_string()),
+    }
 }

@@ -1,0 +1,184 @@
+//! Credentials: the list with its keys, one credential, its removal.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse as _, Redirect, Response},
+    routing::get,
+};
+use maud::{Markup, html};
+
+use crate::{
+    credential::GrantType,
+    manage::Manage,
+    oauth::entra_origin,
+    records::credentials::{CredentialRow, Credentials},
+    web::{
+        Web, authorize,
+        form::Posted,
+        guard::FormTargets,
+        page::{self, Place, instant},
+        session::Session,
+    },
+};
+
+use super::parts::{self, Wrong, button, credential_state, csrf};
+
+const PLACE: Place = Place::Credentials;
+
+pub(super) fn routes() -> Router<Web> {
+    Router::new()
+        .route("/credentials", get(list))
+        .route("/credentials/{id}", get(show))
+        .route("/credentials/{id}/remove", get(ask).post(remove))
+}
+
+/// A page with keys: its forms may lead to these login hosts.
+fn with_keys<'a>(mut response: Response, rows: impl Iterator<Item = &'a CredentialRow>) -> Response {
+    let mut targets: Vec<_> = rows.filter_map(|row| entra_origin(&row.credential)).collect();
+    targets.sort_by_key(ToString::to_string);
+    targets.dedup();
+    response.extensions_mut().insert(FormTargets(targets));
+    response
+}
+
+pub(super) async fn find(web: &Web, id: &str) -> Result<CredentialRow, Response> {
+    let found = Credentials::new(Arc::clone(&web.ports.store)).get(id).await;
+    found.map_err(|error| page::record_trouble(PLACE, &error))
+}
+
+fn key(session: &Session, row: &CredentialRow) -> Markup {
+    let id = &row.credential.id;
+    let text = match row.credential.grant_type {
+        GrantType::ClientCredentials => "Get a token",
+        GrantType::AuthorizationCode => "Sign in",
+    };
+    html! {
+        form method="post" action={ "/credentials/" (id) "/authorize" } {
+            (csrf(session))
+            button type="submit" aria-label={ (text) " for " (id) } { "🔑 " (text) }
+        }
+    }
+}
+
+async fn list(State(web): State<Web>, session: Session) -> Result<Response, Response> {
+    let rows = Credentials::new(Arc::clone(&web.ports.store)).all().await;
+    let rows = rows.map_err(|error| page::trouble(&error.to_string()))?;
+    let now = web.ports.clock.now();
+    let body = html! {
+        div.bar { a.button.main href="/credentials/new" { "+ New credential" } }
+        @if rows.is_empty() {
+            p { "No credentials yet. A credential is an app registration in Entra ID, with which Postroom gets into mailboxes." }
+        } @else {
+            table.cards {
+                thead { tr { th { "Id" } th { "Description" } th { "Grant type" } th { "State" } th { "Key" } } }
+                tbody {
+                    @for row in &rows {
+                        tr {
+                            td data-name="Id" { a href={ "/credentials/" (row.credential.id) } { (row.credential.id) } }
+                            td data-name="Description" { (row.credential.description) }
+                            td data-name="Grant type" { (row.credential.grant_type) }
+                            td data-name="State" { (credential_state(row, now)) }
+                            td data-name="Key" { (key(&session, row)) }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    Ok(with_keys(
+        page::console(StatusCode::OK, PLACE, "Credentials", &body),
+        rows.iter(),
+    ))
+}
+
+async fn show(State(web): State<Web>, Path(id): Path<String>, session: Session) -> Result<Response, Response> {
+    let row = find(&web, &id).await?;
+    let reads = authorize::reads(&web, &row).await;
+    let reads = reads.map_err(|error| page::trouble(&error.to_string()))?;
+    let credential = &row.credential;
+    let delegated = credential.grant_type == GrantType::AuthorizationCode;
+    let now = web.ports.clock.now();
+    let body = html! {
+        p { (credential_state(&row, now)) }
+        @if let Some(problem) = &row.problem { p.problem { (problem) } }
+        @if let Some(sign_in) = row.sign_in.as_ref().filter(|sign_in| delegated && sign_in.asked != credential.asked_scope()) {
+            p.warning { "The scope was changed since somebody signed in (then: " code { (sign_in.asked) } "). The key asks for the new one." }
+        }
+        div.bar {
+            (key(&session, &row))
+            a.button href={ "/credentials/" (credential.id) "/edit" } { "Edit" }
+            a.button href="/accounts/new" { "Add an account" }
+            a.button.danger href={ "/credentials/" (credential.id) "/remove" } { "Remove" }
+        }
+        @if delegated { (authorize::who(&row, &reads)) }
+        dl {
+            dt { "Description" } dd { (credential.description) }
+            dt { "Grant type" } dd { (credential.grant_type) }
+            @if let Some(url) = &credential.authorization_url { dt { "Authorization URL" } dd { (url) } }
+            dt { "Access token URL" } dd { (credential.token_url) }
+            dt { "Client id" } dd { (credential.client_id) }
+            dt { "Client secret" } dd { "in the vault; it is never shown" }
+            dt { "Scope" } dd { (credential.scope) }
+            dt { "Graph URL" } dd { (credential.graph_url) }
+            dt { "Redirect URI" } dd { (web.redirect_uri()) }
+            @if let Some(sign_in) = &row.sign_in {
+                dt { "Signed in" } dd { (sign_in.who()) ", " (instant(sign_in.at)) }
+                dt { "Granted" } dd { (sign_in.granted.join(", ")) }
+                dt { "Tenant and object id" } dd { (sign_in.identity.tenant) " / " (sign_in.identity.object) }
+            }
+            @if let Some(token) = &row.token {
+                dt { "Access token" } dd { "got " (parts::ago(token.obtained_at, now)) ", good until " (instant(token.expires_at)) "; renewed by itself" }
+                dt { "Permissions in it" } dd { (token.roles.iter().chain(&token.scopes).map(String::as_str).collect::<Vec<_>>().join(", ")) }
+            }
+            dt { "Accounts" }
+            dd {
+                @if reads.is_empty() { "none yet" }
+                @for (account, _) in &reads { a href={ "/accounts/" (account) } { (account) } " " }
+            }
+        }
+        h2 { "Admin consent" }
+        p.quiet { "Where people may not consent themselves, an admin consents for the whole tenant. What was granted shows in the next token." }
+        (button(&session, &format!("/credentials/{}/consent", credential.id), "Ask for admin consent", ""))
+        @if delegated && row.sign_in.is_some() {
+            h2 { "Another person" }
+            p.quiet { "This credential belongs to the person above. Only with this box may somebody else take over; accounts then read with that person's rights." }
+            form method="post" action={ "/credentials/" (credential.id) "/authorize" } {
+                (csrf(&session))
+                label.choice { input type="checkbox" name="rebind" value="yes" required; " Let another person sign in and take over" }
+                button type="submit" { "Sign in as another person" }
+            }
+        }
+    };
+    let response = page::console(StatusCode::OK, PLACE, credential.id.as_str(), &body);
+    Ok(with_keys(response, std::iter::once(&row)))
+}
+
+async fn ask(State(web): State<Web>, Path(id): Path<String>, session: Session) -> Result<Response, Response> {
+    let row = find(&web, &id).await?;
+    let path = format!("/credentials/{}", row.credential.id);
+    Ok(parts::confirm(
+        &session,
+        PLACE,
+        &format!("Remove credential {}?", row.credential.id),
+        "Its client secret, its sign-in and its token are removed from the vault. The app registration in Entra ID stays as it is.",
+        &format!("{path}/remove"),
+        &path,
+    ))
+}
+
+async fn remove(State(web): State<Web>, Path(id): Path<String>, _posted: Posted) -> Result<Response, Response> {
+    let row = find(&web, &id).await?;
+    let manage = Manage::new(&web.ports, &web.trusted, "console");
+    match manage.remove_credential(&row).await {
+        Ok(()) => Ok(Redirect::to("/credentials").into_response()),
+        Err(error) => {
+            let wrong = Wrong::of(&error)?;
+            let body = html! { (wrong.summary()) p { a href={ "/credentials/" (row.credential.id) } { "Back" } } };
+            Ok(page::console(StatusCode::CONFLICT, PLACE, "Not removed", &body))
+        }
+    }
+}
