@@ -86,6 +86,11 @@ pub(super) async fn authorize(desk: &Desk, typed: &AuthorizeArguments) -> Result
         let link = link(desk, &public, &purpose).await?;
         return wait(desk, typed, &link).await;
     }
+    if typed.no_wait {
+        return Err(Failure::refused(
+            "--no-wait leaves the sign-in to `serve`, and `postroom serve` is not running on this data directory",
+        ));
+    }
     let public = crate::serve::public_url(&typed.public_url)?;
     let port = public.port_or_known_default().unwrap_or(8400);
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port)))

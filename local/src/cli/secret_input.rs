@@ -10,7 +10,7 @@ use std::{
 use shared::{field::FieldError, secret::Secret};
 use zeroize::Zeroizing;
 
-use super::{arguments::SecretArguments, failure::Failure, output::Output};
+use super::{arguments::SecretArguments, failure::Failure};
 use crate::adapters::Passphrase;
 
 /// Longer than any client secret.
@@ -46,20 +46,6 @@ pub(super) fn required(arguments: &SecretArguments) -> Result<Secret, Failure> {
         .map(Zeroizing::new)
         .map_err(|error| Failure::usage(format!("the client secret could not be read: {error}")))?;
     from(typed.as_bytes(), "the prompt")
-}
-
-/// The secret's remark for the admin, if it looks like another thing.
-pub(super) fn remark(secret: &Secret, output: &Output) -> Option<String> {
-    let text = secret.expose();
-    let dashes: Vec<usize> = text.match_indices('-').map(|(at, _)| at).collect();
-    let looks_like_id =
-        text.len() == 36 && dashes == [8, 13, 18, 23] && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    looks_like_id.then(|| {
-        let what =
-            "the client secret looks like the Secret ID; Microsoft wants the Value, which the portal shows only once";
-        output.complain("warning", what);
-        what.to_owned()
-    })
 }
 
 fn open(path: &Path, option: &str) -> Result<fs::File, Failure> {

@@ -56,12 +56,14 @@ fn refuse(status: StatusCode, what: &str) -> Response {
     )
 }
 
-/// Only our own pages may post. A browser says where a form comes from; one that does not is not believed.
+/// Only our own pages may post. Since our pages send no referrer, browsers say `Origin: null` with their forms (Fetch
+/// standard, "append a request `Origin` header"); then `Sec-Fetch-Site`, which no script can set, must say that the form was
+/// ours. A sandboxed frame says `null`, too, but is cross-site.
 fn from_here(web: &Web, headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     match text("origin") {
+        None | Some("null") => text("sec-fetch-site") == Some("same-origin"),
         Some(origin) => origin == web.public_url.origin().ascii_serialization(),
-        None => text("sec-fetch-site") == Some("same-origin"),
     }
 }
 

@@ -77,20 +77,22 @@ fn one_serves_and_ends_when_told() {
     let (status, body, headers) = get(&runtime, &format!("{origin}/healthz"), None);
     assert_eq!((status, body.as_str()), (200, r#"{"accounts":[],"ok":true}"#));
     assert_eq!(headers["x-content-type-options"], "nosniff");
+    let here = Some("localhost:8400");
     let (status, body, _) = get(
         &runtime,
         &format!("{origin}/OAuth2Callback?code=abc&state=%3Cscript%3E"),
-        None,
+        here,
     );
     assert!(
-        status == 501 && body.contains("next version") && !body.contains("script"),
+        status == 400 && body.contains("Nothing to finish") && !body.contains("script"),
         "{status} {body}"
     );
-    assert_eq!(
-        get(&runtime, &format!("{origin}/oauth2callback"), None).0,
-        404,
-        "the path is case-sensitive"
+    let (status, body, _) = get(&runtime, &format!("{origin}/oauth2callback"), here);
+    assert!(
+        status == 404 && body.contains("http://localhost:8400/OAuth2Callback"),
+        "the path is case-sensitive: {status} {body}"
     );
+    assert_eq!(get(&runtime, &format!("{origin}/credentials"), here).0, 401);
     assert_eq!(get(&runtime, &origin, Some("evil.example")).0, 421);
 
     // An account that another process adds is picked up; its event tells.

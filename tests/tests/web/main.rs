@@ -1,0 +1,9 @@
+//! The web room through its router, in process and in virtual time: the callback, sessions, forms, pages.
+
+#![expect(clippy::expect_used, reason = "a broken expectation is a failed test")]
+
+mod callback;
+mod forms;
+mod pages;
+mod payloads;
+mod site;
