@@ -339,7 +339,7 @@ fn json_bytes(attributes: &Attributes) -> usize {
 mod tests {
     use serde_json::json;
 
-    use super::{below, same};
+    use super::{above, below, same};
 
     #[test]
     fn numbers_are_compared_as_numbers() {

@@ -1,5 +1,6 @@
 //! `postroom serve`: runs the enabled accounts on their schedules and shows a status page on loopback.
 
+mod keep_alive;
 mod listen;
 mod runner;
 

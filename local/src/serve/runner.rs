@@ -13,8 +13,11 @@ use shared::{
     archive::Archive,
     import::{Importer, RunOptions, report::Outcome},
     manage::schedule_of,
-    ports::{Ports, Schedule},
-    records::accounts::{AccountRow, Accounts},
+    ports::{Ports, Schedule, Tokens},
+    records::{
+        accounts::{AccountRow, Accounts},
+        credentials::Credentials,
+    },
     time::{between, plus},
 };
 use tokio::{
@@ -23,6 +26,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
+use super::keep_alive;
 use crate::{cli::Desk, reconcile::reconcile};
 
 /// Mailboxes imported at once.
@@ -44,6 +48,8 @@ const TELL: Duration = Duration::from_hours(1);
 pub(super) struct Runner {
     importer: Arc<Importer>,
     accounts: Accounts,
+    credentials: Credentials,
+    tokens: Arc<dyn Tokens>,
     archive: Archive,
     directory: PathBuf,
     ports: Ports,
@@ -71,6 +77,8 @@ impl Runner {
         Self {
             importer: Arc::clone(&desk.importer),
             accounts: desk.accounts.clone(),
+            credentials: desk.credentials.clone(),
+            tokens: Arc::clone(&desk.tokens),
             archive: desk.archive.clone(),
             directory: desk.opened.data_dir.archive(),
             ports: desk.opened.ports.clone(),
@@ -186,6 +194,7 @@ impl Runner {
         let mut told: HashMap<String, Timestamp> = HashMap::new();
         let mut mended = self.ports.clock.now();
         let mut reconciled = mended;
+        let mut renewed: Option<Timestamp> = None;
         loop {
             tokio::select! {
                 () = &mut stop => break,
@@ -204,6 +213,15 @@ impl Runner {
             }
             match self.accounts.all().await {
                 Ok(rows) => {
+                    if renewed.is_none_or(|at| between(at, now) >= keep_alive::LOOK) {
+                        renewed = Some(now);
+                        let in_use = rows.iter().filter(|row| row.account.enabled);
+                        let in_use: Vec<String> = in_use.map(|row| row.account.credential.to_string()).collect();
+                        let runner = Arc::clone(self);
+                        runs.spawn(async move {
+                            keep_alive::renew(&runner.credentials, &*runner.tokens, &in_use, now).await;
+                        });
+                    }
                     for row in &rows {
                         tell_silence(row, now, &mut told);
                         if wants_more(row, now) {

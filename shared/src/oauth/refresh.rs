@@ -87,7 +87,7 @@ impl TokenService {
         outcome.asked_at = Some(now);
         let renewed = match self.renew(credential, &secret, &grants, grant, need).await {
             Ok(renewed) => renewed,
-            Err(error) => return Err(self.refused(row, error, now, outcome)),
+            Err(error) => return Err(refused(row, error, now, outcome)),
         };
         let sign_in = renewed.after.sign_in.clone();
         if let Some(new) = renewed.granted.refresh.as_ref().filter(|new| **new != renewed.used) {
@@ -165,54 +165,48 @@ impl TokenService {
             };
         }
     }
+}
 
-    /// What a refusal means for the credential. The grant stays where it is, whatever it means.
-    fn refused(
-        &self,
-        row: &CredentialRow,
-        error: TokenError,
-        now: Timestamp,
-        outcome: &mut TokenOutcome,
-    ) -> TokenError {
-        if error.kind != TokenErrorKind::SignIn {
-            return error;
-        }
-        let credential = &row.credential;
-        if error.grant {
-            match row.refused_at {
-                None => {
-                    outcome.refused_at = Some(Some(now));
-                    return TokenError {
-                        kind: TokenErrorKind::Transient {
-                            after: Some(SECOND_LOOK),
-                        },
-                        ..error
-                    };
-                }
-                Some(first) if between(first, now) < SECOND_LOOK && !row.needs_sign_in => {
-                    return TokenError {
-                        kind: TokenErrorKind::Transient {
-                            after: SECOND_LOOK.checked_sub(between(first, now)),
-                        },
-                        ..error
-                    };
-                }
-                Some(_) => {}
+/// What a refusal means for the credential. The grant stays where it is, whatever it means.
+fn refused(row: &CredentialRow, error: TokenError, now: Timestamp, outcome: &mut TokenOutcome) -> TokenError {
+    if error.kind != TokenErrorKind::SignIn {
+        return error;
+    }
+    let credential = &row.credential;
+    if error.grant {
+        match row.refused_at {
+            None => {
+                outcome.refused_at = Some(Some(now));
+                return TokenError {
+                    kind: TokenErrorKind::Transient {
+                        after: Some(SECOND_LOOK),
+                    },
+                    ..error
+                };
             }
+            Some(first) if between(first, now) < SECOND_LOOK && !row.needs_sign_in => {
+                return TokenError {
+                    kind: TokenErrorKind::Transient {
+                        after: SECOND_LOOK.checked_sub(between(first, now)),
+                    },
+                    ..error
+                };
+            }
+            Some(_) => {}
         }
-        outcome.needs_sign_in = Some(true);
-        let why = if error.grant && row.interrupted {
-            format!(
-                "{}. Postroom was stopped in the moment in which Microsoft renewed the sign-in, so the renewed one may be lost",
-                error.what
-            )
-        } else {
-            error.what.clone()
-        };
-        TokenError {
-            what: sign_in_again(credential, &why).what,
-            ..error
-        }
+    }
+    outcome.needs_sign_in = Some(true);
+    let why = if error.grant && row.interrupted {
+        format!(
+            "{}. Postroom was stopped in the moment in which Microsoft renewed the sign-in, so the renewed one may be lost",
+            error.what
+        )
+    } else {
+        error.what.clone()
+    };
+    TokenError {
+        what: sign_in_again(credential, &why).what,
+        ..error
     }
 }
 

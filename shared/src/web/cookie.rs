@@ -43,7 +43,7 @@ pub(super) fn read(headers: &HeaderMap, name: &str) -> Option<Secret> {
     }
 }
 
-/// Sets a cookie for this host alone. SameSite is Lax: Strict would not be sent on the way back from Microsoft.
+/// Sets a cookie for this host alone. `SameSite` is Lax: Strict would not be sent on the way back from Microsoft.
 pub(super) fn set(web: &Web, headers: &mut HeaderMap, name: &str, value: &Secret, seconds: u32) {
     let secure = if web.public_url.scheme() == "https" {
         "; Secure"

@@ -14,9 +14,10 @@ pub(crate) fn document(simulator: &Simulator, call: &Call, tenant: &str) -> Repl
     };
     let body = json!({
         // For `common` and its kind Entra's document has the placeholder `{tenantid}` in the place of a tenant.
-        "issuer": match ["common", "organizations"].contains(&tenant) {
-            true => format!("{}/{{tenantid}}/v2.0", call.origin),
-            false => format!("{base}/v2.0"),
+        "issuer": if ["common", "organizations"].contains(&tenant) {
+            format!("{}/{{tenantid}}/v2.0", call.origin)
+        } else {
+            format!("{base}/v2.0")
         },
         "authorization_endpoint": format!("{base}/oauth2/v2.0/authorize"),
         "token_endpoint": format!("{base}/oauth2/v2.0/token"),

@@ -61,11 +61,8 @@ impl World {
     pub async fn click_through(&self, url: &str, address: &str) -> String {
         let tenant = self.simulator.registration().tenant_id;
         let users = self.simulator.users();
-        let oid = users
-            .iter()
-            .find(|user| user.address == address)
-            .map(|user| user.oid.clone())
-            .unwrap_or_else(|| panic!("nobody is called {address}"));
+        let user = users.iter().find(|user| user.address == address);
+        let oid = user.unwrap_or_else(|| panic!("nobody is called {address}")).oid.clone();
         let (mut status, mut location, cookie, mut page) = self.browse("GET", url, "", "").await;
         for _ in 0..5 {
             if !location.is_empty() {

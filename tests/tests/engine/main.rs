@@ -9,6 +9,7 @@ mod crashes;
 mod debts;
 mod delta;
 mod faults;
+mod id_tokens;
 mod refresh;
 mod review;
 mod sign_in;

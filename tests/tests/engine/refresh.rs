@@ -254,7 +254,7 @@ impl Bench {
 }
 
 fn seeds() -> u64 {
-    let set = std::env::var("POSTROOM_REFRESH_SEEDS").ok();
+    let set = tests::binary::setting("POSTROOM_REFRESH_SEEDS");
     set.map_or(1_000, |text| text.parse().expect("a number of seeds"))
 }
 
@@ -412,7 +412,7 @@ async fn every_step_of_a_renewal_with_every_kind_of_server() {
         println!("{model:?}: {points} points, lost at {lost:?}");
         assert!(points >= 20, "only {points} points");
         // The one window: after the answer, before the new refresh token is staged.
-        let most = if model == Model::OldStaysValid { 0 } else { 1 };
+        let most = usize::from(model != Model::OldStaysValid);
         assert!(lost.len() <= most, "{lost:?}");
     }
 }

@@ -14,7 +14,7 @@ use super::site::{ADA, BEN, Browser, PUBLIC, Site};
 const SCOPE: &str = "Mail.ReadWrite offline_access";
 
 fn seeds() -> u64 {
-    let set = std::env::var("POSTROOM_CALLBACK_SEEDS").ok();
+    let set = tests::binary::setting("POSTROOM_CALLBACK_SEEDS");
     set.map_or(1_000, |text| text.parse().expect("a number of seeds"))
 }
 

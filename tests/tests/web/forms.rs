@@ -31,10 +31,8 @@ async fn only_our_own_pages_may_post() {
     let body = format!("csrf={csrf}");
     let none = Browser::default();
     let big = format!("csrf={csrf}&x={}", "y".repeat(70_000));
-    let many = format!(
-        "csrf={csrf}{}",
-        (0..101).map(|at| format!("&f{at}=1")).collect::<String>()
-    );
+    let many: Vec<String> = (0..101).map(|at| format!("f{at}=1")).collect();
+    let many = format!("csrf={csrf}&{}", many.join("&"));
     let before = site.world.row("desk").await.revision;
     for (what, browser, headers, body, status) in [
         ("no session", &none, vec![form, ("origin", PUBLIC)], body.as_str(), 401),

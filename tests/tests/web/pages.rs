@@ -215,8 +215,12 @@ async fn a_credential_and_an_account_are_made_and_what_is_wrong_is_said_beside_t
         "{}",
         seen.text
     );
+    an_account_is_made_and_both_are_removed(&site, browser, &csrf).await;
+}
+
+async fn an_account_is_made_and_both_are_removed(site: &Site, mut browser: Browser, csrf: &str) {
     let account = vec![
-        ("csrf", csrf.as_str()),
+        ("csrf", csrf),
         ("id", "desk"),
         ("mailbox", DESK),
         ("credential", "app"),
@@ -242,14 +246,14 @@ async fn a_credential_and_an_account_are_made_and_what_is_wrong_is_said_beside_t
         seen.text
     );
     assert_eq!(
-        site.post(&mut browser, "/accounts/desk/import", &[("csrf", &csrf)])
+        site.post(&mut browser, "/accounts/desk/import", &[("csrf", csrf)])
             .await
             .status,
         303
     );
     assert!(site.world.row("desk").await.asked_at.is_some());
     let seen = site
-        .post(&mut browser, "/credentials/app/remove", &[("csrf", &csrf)])
+        .post(&mut browser, "/credentials/app/remove", &[("csrf", csrf)])
         .await;
     assert!(
         seen.status == 409 && seen.text.contains("desk"),
@@ -257,13 +261,13 @@ async fn a_credential_and_an_account_are_made_and_what_is_wrong_is_said_beside_t
         seen.text
     );
     assert_eq!(
-        site.post(&mut browser, "/accounts/desk/remove", &[("csrf", &csrf)])
+        site.post(&mut browser, "/accounts/desk/remove", &[("csrf", csrf)])
             .await
             .status,
         303
     );
     assert_eq!(
-        site.post(&mut browser, "/credentials/app/remove", &[("csrf", &csrf)])
+        site.post(&mut browser, "/credentials/app/remove", &[("csrf", csrf)])
             .await
             .status,
         303

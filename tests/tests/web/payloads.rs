@@ -157,7 +157,7 @@ fn check(seen: &super::site::Seen, payload: &str, path: &str) {
     );
     let active = [
         "<script",
-        "<svg",
+        "<svg on",
         "<img",
         "<iframe",
         "<base",

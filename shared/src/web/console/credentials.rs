@@ -50,6 +50,15 @@ pub(super) async fn find(web: &Web, id: &str) -> Result<CredentialRow, Response>
     found.map_err(|error| page::record_trouble(PLACE, &error))
 }
 
+/// A key, drawn: fonts with a sign for it are not everywhere.
+fn icon() -> Markup {
+    html! {
+        svg.icon viewBox="0 0 20 20" aria-hidden="true" {
+            path d="M7 3a5 5 0 1 0 4.6 7H14v2h2v2h3v-4.5L11.9 7A5 5 0 0 0 7 3zm-1 3.5a1.5 1.5 0 1 1 0 3 1.5 1.5 0 0 1 0-3z" {}
+        }
+    }
+}
+
 fn key(session: &Session, row: &CredentialRow) -> Markup {
     let id = &row.credential.id;
     let text = match row.credential.grant_type {
@@ -59,7 +68,7 @@ fn key(session: &Session, row: &CredentialRow) -> Markup {
     html! {
         form method="post" action={ "/credentials/" (id) "/authorize" } {
             (csrf(session))
-            button type="submit" aria-label={ (text) " for " (id) } { "🔑 " (text) }
+            button type="submit" aria-label={ (text) " for " (id) } { (icon()) " " (text) }
         }
     }
 }
