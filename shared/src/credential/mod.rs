@@ -160,3 +160,27 @@ pub fn client_secret_warning(secret: &crate::secret::Secret) -> Option<&'static 
     (uuid::Uuid::parse_str(secret.expose()).is_ok())
         .then_some("the client secret looks like a Secret ID; what is needed is its Value, shown once when the secret is made (AADSTS7000215 otherwise)")
 }
+
+impl Settings {
+    /// A new credential with these settings.
+    pub fn into_credential(
+        self,
+        client_secret: SecretName,
+        access_token: SecretName,
+        created_at: Timestamp,
+    ) -> Credential {
+        Credential {
+            id: self.id,
+            description: self.description,
+            grant_type: self.grant_type,
+            authorization_url: self.authorization_url,
+            token_url: self.token_url,
+            client_id: self.client_id,
+            scope: self.scope,
+            graph_url: self.graph_url,
+            client_secret,
+            access_token,
+            created_at,
+        }
+    }
+}

@@ -36,19 +36,8 @@ impl Manage {
         let Checked { settings, mut warnings } = self.check_new_credential(form).await?;
         check_secret(secret)?;
         warnings.extend(client_secret_warning(secret).map(str::to_owned));
-        let credential = Credential {
-            id: settings.id,
-            description: settings.description,
-            grant_type: settings.grant_type,
-            authorization_url: settings.authorization_url,
-            token_url: settings.token_url,
-            client_id: settings.client_id,
-            scope: settings.scope,
-            graph_url: settings.graph_url,
-            client_secret: self.new_name("client"),
-            access_token: self.new_name("access"),
-            created_at: self.ports.clock.now(),
-        };
+        let (client, access) = (self.new_name("client"), self.new_name("access"));
+        let credential = settings.into_credential(client, access, self.ports.clock.now());
         self.ports.vault.put(&credential.client_secret, secret, None).await?;
         if let Err(error) = self.credentials.add(&credential).await {
             self.take_back(&credential.client_secret).await;
@@ -76,14 +65,8 @@ impl Manage {
                 .push("the client id changed and the client secret did not; another app has another secret".to_owned());
         }
         let mut credential = Credential {
-            description: settings.description,
-            grant_type: settings.grant_type,
-            authorization_url: settings.authorization_url,
-            token_url: settings.token_url,
-            client_id: settings.client_id,
-            scope: settings.scope,
-            graph_url: settings.graph_url,
-            ..old.clone()
+            id: old.id.clone(),
+            ..settings.into_credential(old.client_secret.clone(), old.access_token.clone(), old.created_at)
         };
         if let Some(secret) = secret {
             // Under a new name, so that record and secret change in one step and tokens got with the old one no longer fit.

@@ -8,17 +8,13 @@ use url::Url;
 
 use crate::{
     field::Id,
-    ports::{Condition, Item, Key, Query, Store, StoreError, Write},
-    time::{millis, minus},
+    ports::{Condition, Item, Key, Store, StoreError, Write},
+    time::millis,
 };
 
-use super::{RECORD, RecordError, attribute, attributes, json, number, required};
+use super::{RECORD, RecordError, attribute, attributes, json, number, required, sweep};
 
 const PARTITION: &str = "authorizations";
-/// Rows are swept this long after they ended, a few with each new one.
-const KEPT: std::time::Duration = std::time::Duration::from_hours(24);
-const SWEPT: usize = 10;
-
 /// What a browser was sent to Microsoft for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -144,17 +140,7 @@ impl Authorizations {
         self.store
             .update(Write::put(Self::key(key), set).when(Condition::Absent))
             .await?;
-        let query = Query {
-            limit: SWEPT,
-            ..Query::all(PARTITION)
-        };
-        let old = millis(minus(pending.begun_at, KEPT));
-        for item in self.store.query(&query).await?.items {
-            if number(&item, "expires_at") < old {
-                // Whether it goes now or next time is all the same.
-                let _ = self.store.update(Write::delete(item.key)).await;
-            }
-        }
+        sweep(&*self.store, PARTITION, pending.begun_at).await;
         Ok(())
     }
 

@@ -171,3 +171,23 @@ pub(crate) async fn every(store: &dyn Store, partition: &str) -> Result<Vec<Item
         }
     }
 }
+
+/// Rows of a partition that end by `expires_at` are swept some time later, a few with each new one.
+const SWEPT: usize = 10;
+/// How long they stay after their end, so that pages can still tell of them.
+const KEPT: std::time::Duration = std::time::Duration::from_hours(24);
+
+/// Removes a few rows that ended long ago. Whether one goes now or next time is all the same, so nothing fails here.
+pub(crate) async fn sweep(store: &dyn Store, partition: &str, now: jiff::Timestamp) {
+    let query = Query {
+        limit: SWEPT,
+        ..Query::all(partition)
+    };
+    let old = crate::time::millis(crate::time::minus(now, KEPT));
+    let Ok(page) = store.query(&query).await else {
+        return;
+    };
+    for item in page.items.into_iter().filter(|item| number(item, "expires_at") < old) {
+        let _ = store.update(crate::ports::Write::delete(item.key)).await;
+    }
+}

@@ -12,7 +12,7 @@ use crate::{
     time::{between, millis, plus},
 };
 
-use super::{RECORD, RecordError, attribute, attributes, json, number, record, required};
+use super::{RECORD, RecordError, attribute, attributes, json, number, record, required, sweep};
 
 const SESSIONS: &str = "sessions";
 const LAUNCHES: &str = "launches";
@@ -71,6 +71,7 @@ impl Sessions {
         ]);
         let key = Key::new(SESSIONS, sha256_hex(cookie.expose()));
         self.store.update(Write::put(key, set).when(Condition::Absent)).await?;
+        sweep(&*self.store, SESSIONS, now).await;
         Ok(())
     }
 
@@ -114,6 +115,7 @@ impl Sessions {
         set.insert("expires_at".into(), millis(plus(now, LINK)).into());
         let key = Key::new(LAUNCHES, sha256_hex(token.expose()));
         self.store.update(Write::put(key, set).when(Condition::Absent)).await?;
+        sweep(&*self.store, LAUNCHES, now).await;
         Ok(())
     }
 

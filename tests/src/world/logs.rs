@@ -64,25 +64,28 @@ impl Logs {
     /// Forms of the secret, or of any access token, that stand in the log.
     pub fn leaks(&self, secret: &str) -> Vec<String> {
         let text = self.text();
-        let percent: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-        let forms = [
-            ("plain", secret.to_owned()),
-            ("base64", base64::engine::general_purpose::STANDARD.encode(secret)),
-            ("percent", percent),
-            (
-                "JSON",
-                serde_json::to_string(secret)
-                    .unwrap_or_default()
-                    .trim_matches('"')
-                    .to_owned(),
-            ),
-            ("access token", TOKEN_BEGINS[0].to_owned()),
-            ("access token", TOKEN_BEGINS[1].to_owned()),
-        ];
-        forms
+        let tokens = TOKEN_BEGINS.map(|begin| ("access token", begin.to_owned()));
+        forms_of(secret)
             .into_iter()
+            .chain(tokens)
             .filter(|(_, form)| text.contains(form))
             .map(|(name, _)| format!("a secret stands in the log ({name})"))
             .collect()
     }
+}
+
+/// Every form in which a secret could stand in a text.
+pub(super) fn forms_of(secret: &str) -> [(&'static str, String); 5] {
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    let json = serde_json::to_string(secret).unwrap_or_default();
+    [
+        ("plain", secret.to_owned()),
+        ("base64", STANDARD.encode(secret)),
+        ("base64url", URL_SAFE_NO_PAD.encode(secret)),
+        (
+            "percent",
+            url::form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
+        ),
+        ("JSON", json.trim_matches('"').to_owned()),
+    ]
 }

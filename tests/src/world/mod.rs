@@ -148,19 +148,9 @@ impl World {
         let registration = self.simulator.registration();
         let trusted = TrustedOrigins::with(vec![Origin::parse(ORIGIN).expect("an origin")]);
         let settings = form.check(&trusted).expect("a good form").settings;
-        let credential = Credential {
-            id: settings.id,
-            description: settings.description,
-            grant_type: settings.grant_type,
-            authorization_url: settings.authorization_url,
-            token_url: settings.token_url,
-            client_id: settings.client_id,
-            scope: settings.scope,
-            graph_url: settings.graph_url,
-            client_secret: SecretName(format!("client/{}", form.id)),
-            access_token: SecretName(format!("access/{}", form.id)),
-            created_at: self.clock.now(),
-        };
+        let secret_name = SecretName(format!("client/{}", form.id));
+        let credential =
+            settings.into_credential(secret_name, SecretName(format!("access/{}", form.id)), self.clock.now());
         let secret = Secret::new(registration.client_secret.clone());
         self.memory
             .vault
@@ -305,6 +295,27 @@ impl World {
     pub async fn object(&self, path: &str, name: &str) -> Vec<u8> {
         let archive = Archive::new(self.objects.clone(), 64 * 1024);
         archive.read(path, name).await.expect("an object").to_vec()
+    }
+
+    /// Where outside the vault this secret stands, in whatever form: log (at TRACE), records, events.
+    pub fn betrays(&self, secret: &str) -> Vec<String> {
+        let mut found = self.logs.leaks(secret);
+        let events = serde_json::to_string(&self.memory.publisher.in_effect("desk")).unwrap_or_default();
+        let rows = self.memory.store.dump();
+        let records = rows.iter().map(|item| {
+            (
+                item.key.to_string(),
+                serde_json::to_string(&item.attributes).unwrap_or_default(),
+            )
+        });
+        for (place, text) in records.chain([("the events".to_owned(), events)]) {
+            for (name, form) in logs::forms_of(secret) {
+                if text.contains(&form) || place.contains(&form) {
+                    found.push(format!("a secret stands in {place} ({name})"));
+                }
+            }
+        }
+        found
     }
 
     /// Everything there must be, compared with everything there is.

@@ -166,19 +166,8 @@ impl Bench {
             .check(&TrustedOrigins::with(trusted.to_vec()))
             .expect("a form")
             .settings;
-        let credential = Credential {
-            id: settings.id,
-            description: settings.description,
-            grant_type: settings.grant_type,
-            authorization_url: settings.authorization_url,
-            token_url: settings.token_url,
-            client_id: settings.client_id,
-            scope: settings.scope,
-            graph_url: settings.graph_url,
-            client_secret: SecretName("client/app".into()),
-            access_token: SecretName("access/app".into()),
-            created_at: clock.now(),
-        };
+        let (client, access) = (SecretName("client/app".into()), SecretName("access/app".into()));
+        let credential = settings.into_credential(client, access, clock.now());
         let sign_in = SignIn {
             identity: Identity {
                 tenant: "t".into(),
