@@ -2,7 +2,12 @@
 
 use std::path::PathBuf;
 
-use simulator::{Options, Running, Simulator};
+use local::adapters::{DataDir, OpenOptions, open};
+use shared::{
+    manage::{AccountForm, Manage},
+    origin::{Origin, TrustedOrigins},
+};
+use simulator::{Options, Running, Simulator, Tls};
 use tempfile::TempDir;
 use tokio::process::Child;
 
@@ -21,18 +26,33 @@ pub struct Desk {
 impl Desk {
     /// A tenant with these options, a new data directory, and the credential `tenant` in it.
     pub async fn open(options: Options) -> Self {
-        Self::open_in(options, None).await
+        Self::open_with(options, None, None).await
+    }
+
+    /// The same over TLS, from an authority that only this program trusts.
+    pub async fn open_tls(options: Options) -> Self {
+        Self::open_with(options, None, Some(Tls::generate().expect("certificates"))).await
     }
 
     /// The same, with the data directory somewhere else than in a temporary directory.
-    pub async fn open_in(options: Options, data_dir: Option<PathBuf>) -> Self {
+    pub async fn open_in(options: Options, data_dir: PathBuf) -> Self {
+        Self::open_with(options, Some(data_dir), None).await
+    }
+
+    async fn open_with(options: Options, data_dir: Option<PathBuf>, tls: Option<Tls>) -> Self {
         let simulator = Simulator::new(options);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let running = simulator.serve(listener, None).expect("a server");
         let scratch = tempfile::tempdir().expect("a temporary directory");
+        let ca_file = tls.as_ref().map(|tls| {
+            let path = scratch.path().join("ca.pem");
+            std::fs::write(&path, tls.ca_pem()).expect("the authority's certificate");
+            path
+        });
+        let running = simulator.serve(listener, tls).expect("a server");
         let program = Program {
             data_dir: data_dir.unwrap_or_else(|| scratch.path().join("data")),
             trusted: running.origin().to_owned(),
+            ca_file,
         };
         let desk = Self {
             simulator,
@@ -82,6 +102,28 @@ impl Desk {
         arguments.extend(["--credential", "tenant", "--start", "everything"]);
         arguments.extend(more);
         let _ = self.program.run(&arguments).await.exits(0);
+    }
+
+    /// Many mailboxes `m0`, `m1`.. with an account on each, made without starting the program for each.
+    pub async fn add_accounts(&self, count: u32, every: &str) {
+        let directory = DataDir::open(&self.program.data_dir).expect("a data directory");
+        let opened = open(directory, &OpenOptions::default()).expect("books that open");
+        let trusted = TrustedOrigins::with(vec![Origin::parse(&self.program.trusted).expect("an origin")]);
+        let manage = Manage::new(&opened.ports, &trusted, "test");
+        for at in 0..count {
+            let mailbox = format!("m{at}@harbour-homes.example");
+            self.simulator.add_mailbox(&mailbox);
+            let form = AccountForm {
+                id: format!("m{at}"),
+                mailbox,
+                credential: "tenant".into(),
+                start: "now".into(),
+                every: Some(every.to_owned()),
+                enabled: true,
+                ..AccountForm::default()
+            };
+            manage.add_account(&form).await.expect("an account");
+        }
     }
 
     /// Runs a command to its end.

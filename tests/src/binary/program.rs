@@ -77,6 +77,8 @@ pub struct Program {
     pub data_dir: PathBuf,
     /// The origin it may trust besides Microsoft's.
     pub trusted: String,
+    /// PEM file of an authority it may trust besides the platform's.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Program {
@@ -93,6 +95,9 @@ impl Program {
             .stderr(Stdio::piped())
             // A test that fails leaves no process behind.
             .kill_on_drop(true);
+        if let Some(ca_file) = &self.ca_file {
+            command.env("POSTROOM_CA_FILE", ca_file);
+        }
         command
     }
 

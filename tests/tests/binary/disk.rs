@@ -10,7 +10,10 @@ use tests::binary::{Desk, Said};
 const MAILBOX: &str = "desk@harbour-homes.example";
 
 async fn desk_in(data_dir: Option<PathBuf>) -> Desk {
-    let desk = Desk::open_in(Options::default(), data_dir).await;
+    let desk = match data_dir {
+        Some(data_dir) => Desk::open_in(Options::default(), data_dir).await,
+        None => Desk::open(Options::default()).await,
+    };
     desk.add_account("desk", MAILBOX, &[]).await;
     desk
 }
