@@ -7,6 +7,8 @@ use crate::faults::board::ArmedFault;
 use crate::options::{Latency, Limits};
 use crate::readings::Readings;
 use crate::simulator::Simulator;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use std::time::Duration;
 
 /// What a client needs to sign in.
@@ -63,6 +65,13 @@ impl Simulator {
                 expired: false,
             });
         })
+    }
+
+    /// Registers a certificate (PEM) with an app: its key may sign the app's assertions.
+    pub fn add_certificate(&self, client_id: &str, pem: &str) -> Result<(), ControlError> {
+        let certificate = CertificateDer::from_pem_slice(pem.as_bytes())
+            .map_err(|error| ControlError::Request(format!("the certificate is not taken: {error}")))?;
+        self.with_app(client_id, |app| app.certificates.push(certificate))
     }
 
     /// Revokes every access token given out so far; answers how many.

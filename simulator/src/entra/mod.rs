@@ -2,6 +2,7 @@
 
 pub(crate) mod access_token;
 mod admin_consent;
+mod assertion;
 pub(crate) mod authorize;
 pub(crate) mod directory;
 pub(crate) mod discovery;
@@ -23,6 +24,7 @@ use crate::faults::{Fault, RequestKind};
 use crate::simulator::Simulator;
 use crate::wire::{Call, Reply, empty, set};
 use http::Method;
+use rustls::pki_types::CertificateDer;
 use scope::Scope;
 use std::collections::BTreeSet;
 
@@ -31,6 +33,8 @@ use std::collections::BTreeSet;
 pub(crate) struct App {
     pub(crate) client_id: String,
     pub(crate) secrets: Vec<Secret>,
+    /// Certificates whose keys may sign its assertions.
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
     /// Application permissions an admin consented to; may be empty.
     pub(crate) roles: Vec<String>,
     /// Application permissions its registration lists: what an admin's consent gives.
@@ -59,6 +63,7 @@ impl App {
                 text: secret.to_owned(),
                 expired: false,
             }],
+            certificates: Vec::new(),
             roles: roles.to_vec(),
             requested_roles: roles.to_vec(),
             permissions: vec!["Mail.ReadWrite".to_owned(), "User.Read".to_owned()],

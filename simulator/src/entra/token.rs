@@ -161,10 +161,17 @@ fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refu
     let client_id = client_id.ok_or_else(|| missing("client_id"))?;
     let found = state.apps.iter().find(|a| a.client_id.eq_ignore_ascii_case(&client_id));
     let app = found.cloned().ok_or_else(|| unknown_app(&client_id))?;
+    let proof = Proof {
+        secret: secret.as_deref(),
+        assertion: field("client_assertion"),
+        kind: field("client_assertion_type"),
+        audiences: ["oauth2/v2.0/token", "v2.0"].map(|path| format!("{}/{tenant}/{path}", call.origin)),
+        now_s: simulator.now_ms() / 1000,
+    };
     if ["authorization_code", "refresh_token"].contains(&grant_type) {
         may_use(&app, kind)?;
         same_origin_only(call)?;
-        authenticate(&app, secret.as_deref())?;
+        authenticate(&app, &proof)?;
         let request = Request {
             app: &app,
             tenant: kind,
@@ -194,7 +201,7 @@ fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refu
     }
     let audience = audience(field("scope").ok_or_else(|| missing("scope"))?, &call.origin)?;
     same_origin_only(call)?;
-    authenticate(&app, secret.as_deref())?;
+    authenticate(&app, &proof)?;
     let life = match state.options.token_lifetime {
         Some(seconds) => i64::from(seconds),
         None => state.rng.random_range(3600..=5399),
@@ -260,8 +267,21 @@ fn basic(call: &Call) -> Option<(String, String)> {
     Some((decode(id), decode(secret)))
 }
 
-fn authenticate(app: &App, secret: Option<&str>) -> Result<(), Refusal> {
-    let given = secret.ok_or_else(|| {
+/// How the app says who it is.
+struct Proof<'a> {
+    secret: Option<&'a str>,
+    assertion: Option<&'a str>,
+    kind: Option<&'a str>,
+    /// What an assertion may be meant for: the token endpoint, and the issuer.
+    audiences: [String; 2],
+    now_s: i64,
+}
+
+fn authenticate(app: &App, proof: &Proof<'_>) -> Result<(), Refusal> {
+    if let (None, Some(assertion)) = (proof.secret, proof.assertion) {
+        return super::assertion::check(app, proof.kind, assertion, &proof.audiences, proof.now_s);
+    }
+    let given = proof.secret.ok_or_else(|| {
         Refusal::client(
             7_000_218,
             "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
