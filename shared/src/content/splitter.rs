@@ -1,6 +1,7 @@
 //! The streaming splitter: MIME goes in by the chunk, decoded attachments come out, at the end the parsed message.
 
 use bytes::Bytes;
+use memchr::{memchr_iter, memchr2, memrchr2};
 
 use super::limits::Limits;
 use super::message::{Attachment, ParsedMessage};
@@ -77,10 +78,14 @@ impl Splitter {
                 rest = rest.get(usize::from(crlf)..).unwrap_or_default();
                 continue;
             }
-            let end = rest
-                .iter()
-                .position(|byte| matches!(byte, b'\r' | b'\n'))
-                .unwrap_or(rest.len());
+            if self.line == Line::New && !self.walk.in_head() {
+                let passed = self.pass_lines(rest, out);
+                if passed > 0 {
+                    rest = rest.get(passed..).unwrap_or_default();
+                    continue;
+                }
+            }
+            let end = memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
             let (text, from) = rest.split_at(end);
             if !text.is_empty() {
                 self.line_grows(text, out);
@@ -97,6 +102,32 @@ impl Splitter {
                 None => rest = from,
             }
         }
+    }
+
+    /// Passes on all whole lines up to one that could be a delimiter, at once: most of a large mail is lines of base64.
+    /// Returns how many bytes that were; the break of the last line is held back.
+    fn pass_lines(&mut self, rest: &[u8], out: &mut Vec<Piece>) -> usize {
+        let breaks = |byte: u8| matches!(byte, b'\r' | b'\n');
+        let dash = memchr_iter(b'-', rest).find(|at| *at == 0 || rest.get(at - 1).copied().is_some_and(breaks));
+        // A CR at the end may be half of a CRLF.
+        let whole = match dash {
+            Some(dash) => dash,
+            None if rest.ends_with(b"\r") => rest.len() - 1,
+            None => rest.len(),
+        };
+        let lines = rest.get(..whole).unwrap_or_default();
+        let Some(last) = memrchr2(b'\r', b'\n', lines) else {
+            return 0;
+        };
+        let (end, line_break): (usize, &'static [u8]) = match (lines.get(last), last.checked_sub(1)) {
+            (Some(b'\n'), Some(before)) if lines.get(before) == Some(&b'\r') => (before, b"\r\n"),
+            (Some(b'\n'), _) => (last, b"\n"),
+            _ => (last, b"\r"),
+        };
+        self.walk.content(std::mem::take(&mut self.held), out);
+        self.walk.content(lines.get(..end).unwrap_or_default(), out);
+        self.held = line_break;
+        last + 1
     }
 
     /// What is known of an attachment that has begun: `index`, `name`, `file_name`, `content_type` and what else its
