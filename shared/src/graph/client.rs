@@ -20,6 +20,7 @@ use super::{
     counts::{Counts, Kind},
     error::{EnvelopeError, GraphError, GraphErrorKind, final_kind, sentence},
     governor::{Governor, Slot},
+    pace::Pace,
     token::AccessTokens,
 };
 
@@ -45,6 +46,7 @@ pub struct GraphClient {
     pub(super) tokens: Arc<AccessTokens>,
     pub(super) settings: GraphSettings,
     pub(super) counts: Arc<Counts>,
+    pub(super) pace: Pace,
 }
 
 /// One call, before it is sent.
@@ -58,6 +60,8 @@ pub(super) struct Call {
     pub(super) tries: u32,
     /// Sending it twice does no harm, so it may be sent again when the answer was lost.
     pub(super) repeatable: bool,
+    /// As how many requests Microsoft counts it.
+    pub(super) parts: u32,
 }
 
 impl Call {
@@ -70,6 +74,7 @@ impl Call {
             body: None,
             tries: 4,
             repeatable: true,
+            parts: 1,
         }
     }
 }
@@ -115,6 +120,7 @@ impl GraphClient {
             tokens,
             settings,
             counts,
+            pace: Pace::default(),
         }
     }
 
@@ -130,13 +136,17 @@ impl GraphClient {
 
     /// `{base}/users/{user}` or `{base}/me`, and these segments, each percent-encoded.
     pub(super) fn url(&self, segments: &[&str]) -> Url {
+        match &self.settings.user {
+            None => self.root(&[&["me"], segments].concat()),
+            Some(user) => self.root(&[&["users", user], segments].concat()),
+        }
+    }
+
+    /// `{base}` and these segments, each percent-encoded.
+    pub(super) fn root(&self, segments: &[&str]) -> Url {
         let mut url = self.settings.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty();
-            match &self.settings.user {
-                None => path.push("me"),
-                Some(user) => path.extend(["users", user]),
-            };
             path.extend(segments);
         }
         url

@@ -36,6 +36,8 @@ impl Kind {
 pub struct Counts {
     /// Requests by kind, in the order of [`Kind`].
     pub(super) requests: [AtomicU64; 5],
+    /// Requests that carried several writes.
+    pub(super) batches: AtomicU64,
     /// Bytes of MIME received.
     pub bytes: AtomicU64,
     /// Answers of 429.
@@ -55,12 +57,15 @@ pub struct Requests {
     pub mime: u64,
     /// Looks at one message.
     pub looks: u64,
-    /// Writes.
+    /// Writes, those within batches included.
     pub writes: u64,
+    /// Batches, which Microsoft does not count: it counts what is in them.
+    #[serde(default)]
+    pub batches: u64,
 }
 
 impl Requests {
-    /// All of them.
+    /// All that Microsoft counts.
     pub fn total(&self) -> u64 {
         self.folders + self.pages + self.mime + self.looks + self.writes
     }
@@ -76,6 +81,7 @@ impl Counts {
             mime: at(Kind::Mime),
             looks: at(Kind::Look),
             writes: at(Kind::Write),
+            batches: self.batches.load(Ordering::Relaxed),
         }
     }
 }

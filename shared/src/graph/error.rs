@@ -143,7 +143,12 @@ impl From<&HttpError> for GraphError {
 /// `Retry-After` (RFC 9110 section 10.2.3): whole seconds, and as Graph does it a decimal fraction; or a date. Nothing
 /// if it is absent, negative or nonsense.
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    retry_after_text(headers.get(header::RETRY_AFTER)?.to_str().ok()?, now)
+}
+
+/// The same from the text of the header.
+pub(super) fn retry_after_text(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).ok();
     }

@@ -70,8 +70,9 @@ impl Governor {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a slot and for permission to send; `Err` if the wait would be longer than `patience`.
-    pub async fn enter(&self, patience: Duration) -> Result<Slot, Wait> {
+    /// Waits for a slot and for permission to send what Microsoft counts as `requests`; `Err` if the wait would be longer than
+    /// `patience`.
+    pub async fn enter(&self, requests: u32, patience: Duration) -> Result<Slot, Wait> {
         // The semaphore is never closed, so the only way on is with a permit.
         let permit = loop {
             if let Ok(permit) = Arc::clone(&self.slots).acquire_owned().await {
@@ -80,7 +81,7 @@ impl Governor {
         };
         loop {
             let now = self.clock.now();
-            let Some(wanted) = self.wait_until(now) else {
+            let Some(wanted) = self.wait_until(requests, now) else {
                 return Ok(Slot { _permit: permit });
             };
             let wait = between(now, wanted.until);
@@ -91,8 +92,8 @@ impl Governor {
         }
     }
 
-    /// Counts one request and lets it go, or says until when it must wait.
-    fn wait_until(&self, now: Timestamp) -> Option<Wait> {
+    /// Counts the requests and lets them go, or says until when they must wait.
+    fn wait_until(&self, requests: u32, now: Timestamp) -> Option<Wait> {
         let mut state = self.state();
         if let Some(hold) = state.hold {
             if now < hold {
@@ -106,13 +107,13 @@ impl Governor {
         let slot = now.as_millisecond().div_euclid(SLOT);
         let first = slot - i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX) / SLOT;
         state.spent.retain(|number, _| *number > first && *number <= slot);
-        if state.spent.values().sum::<u32>() >= REQUESTS_PER_WINDOW {
+        if state.spent.values().sum::<u32>() + requests > REQUESTS_PER_WINDOW {
             let oldest = state.spent.keys().next().copied().unwrap_or(slot);
             let free_at = (oldest + 1) * SLOT + i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX);
             let until = from_millis(free_at);
             return Some(Wait { until, asked: false });
         }
-        *state.spent.entry(slot).or_default() += 1;
+        *state.spent.entry(slot).or_default() += requests;
         None
     }
 
@@ -141,19 +142,19 @@ mod tests {
         let clock = Arc::new(ManualClock::at(Timestamp::from_second(1_000_000).unwrap()));
         let governor = Governor::new(clock.clone(), BTreeMap::new());
         for _ in 0..REQUESTS_PER_WINDOW {
-            assert!(governor.enter(Duration::ZERO).await.is_ok());
+            assert!(governor.enter(1, Duration::ZERO).await.is_ok());
         }
-        let Err(Wait { until, asked: false }) = governor.enter(Duration::from_secs(5)).await else {
+        let Err(Wait { until, asked: false }) = governor.enter(1, Duration::from_secs(5)).await else {
             panic!("over the limit")
         };
         assert!(between(clock.now(), until) >= Duration::from_secs(590));
         let again = Governor::new(clock.clone(), governor.spent());
         assert!(
-            again.enter(Duration::ZERO).await.is_err(),
+            again.enter(1, Duration::ZERO).await.is_err(),
             "what was spent is remembered"
         );
         clock.advance(Duration::from_secs(611));
-        assert!(again.enter(Duration::ZERO).await.is_ok());
+        assert!(again.enter(1, Duration::ZERO).await.is_ok());
     }
 
     #[tokio::test]
@@ -162,7 +163,7 @@ mod tests {
         let governor = Governor::new(clock.clone(), BTreeMap::new());
         governor.hold(Duration::from_secs(30));
         governor.hold(Duration::from_secs(2));
-        let Err(Wait { until, asked: true }) = governor.enter(Duration::from_secs(29)).await else {
+        let Err(Wait { until, asked: true }) = governor.enter(1, Duration::from_secs(29)).await else {
             panic!("held")
         };
         assert_eq!(

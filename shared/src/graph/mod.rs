@@ -1,10 +1,12 @@
 //! Microsoft Graph: the client with the one retry place, the governor, and the calls that importing needs.
 
+mod batch;
 mod client;
 mod counts;
 mod error;
 mod governor;
 mod mail;
+mod pace;
 mod reconstruct;
 mod send;
 mod token;

@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use tracing::{debug, warn};
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
 
 use super::{
     client::{Answer, Call, GraphClient},
+    counts::Kind,
     error::{Envelope, EnvelopeError, GraphError, GraphErrorKind, Verdict, final_kind, retry_after, sentence, verdict},
     governor::{REQUESTS_PER_WINDOW, Slot, Wait},
 };
@@ -102,6 +103,7 @@ impl GraphClient {
         loop {
             let slot = self.enter(call).await?;
             let id = self.request_id();
+            let sent_at = self.clock.now();
             let response = match self.http.call(request(call, &token, &id)?).await {
                 Ok(response) => response,
                 Err(error) => {
@@ -112,6 +114,7 @@ impl GraphClient {
             };
             let (parts, body) = response.into_parts();
             if parts.status.is_success() {
+                self.timed(call, crate::time::between(sent_at, self.clock.now()));
                 return Ok(answer(&parts.headers, body, slot));
             }
             let no = No::read(call, &parts, body, self.clock.now()).await;
@@ -158,15 +161,24 @@ impl GraphClient {
         }
     }
 
+    /// Marks are timed, to learn whether they are better sent together.
+    fn timed(&self, call: &Call, took: Duration) {
+        match (&call.kind, call.parts) {
+            (Kind::Write, 1) if call.method == Method::PATCH => self.pace.single(took),
+            (Kind::Write, parts) if parts > 1 => self.pace.batched(parts, took),
+            _ => {}
+        }
+    }
+
     /// A slot and a place in the budget.
     async fn enter(&self, call: &Call) -> Result<Slot, GraphError> {
         let before = self.clock.now();
-        let entered = self.governor.enter(self.settings.patience).await;
+        let entered = self.governor.enter(call.parts, self.settings.patience).await;
         let waited = crate::time::between(before, self.clock.now());
         let waited = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
         self.counts.waited.fetch_add(waited, Ordering::Relaxed);
         let slot = entered.map_err(|wait| throttled(call, wait))?;
-        self.counts.requests[call.kind as usize].fetch_add(1, Ordering::Relaxed);
+        self.counts.requests[call.kind as usize].fetch_add(call.parts.into(), Ordering::Relaxed);
         Ok(slot)
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tracing::debug;
 
 use crate::{
     account::AfterImport,
@@ -61,6 +62,37 @@ pub(super) async fn look_up(client: &GraphClient, wanted: &str, now: Timestamp) 
         Err(OpenError::Graph(error)) => Ok(Destination::Unknown(error.what)),
         Err(OpenError::Record(error)) => Err(Stop::record(&error)),
     }
+}
+
+/// Marks several messages with one request; one that was not done that way is done by itself, with tries of its own.
+pub(super) async fn mark_together(
+    client: &GraphClient,
+    marks: Vec<PendingAction>,
+    now: Timestamp,
+) -> Vec<(PendingAction, Acted)> {
+    let ids: Vec<_> = marks.iter().map(|mark| mark.immutable_id.clone()).collect();
+    let done = match client.mark_read_together(&ids).await {
+        Ok(done) => done,
+        Err(error) => {
+            debug!(%error, request_id = error.request_id, "marks are sent one by one");
+            vec![false; marks.len()]
+        }
+    };
+    let mut all = Vec::with_capacity(marks.len());
+    for (mark, done) in marks.into_iter().zip(done) {
+        let acted = if done {
+            Acted::Done
+        } else {
+            act(client, mark.clone(), &Destination::None, true, now).await
+        };
+        let stop = matches!(acted, Acted::Stop(_));
+        all.push((mark, acted));
+        if stop {
+            // What is left stands on the list, for the next run.
+            break;
+        }
+    }
+    all
 }
 
 /// Performs one action.

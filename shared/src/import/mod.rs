@@ -36,7 +36,8 @@
 //! at most four requests are in flight over everything, one committer writes groups of at most 30 messages, events and
 //! actions follow behind. Nothing is spawned: dropping the future is the crash that tests rehearse.
 
-pub mod action;
+pub mod acting;
+mod action;
 mod assemble;
 mod begin;
 pub mod check;
