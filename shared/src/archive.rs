@@ -10,6 +10,8 @@ use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, path::Path};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use crate::{field::Id, message::MessageKey};
 
 /// Why bytes were not kept or found.
@@ -42,6 +44,18 @@ impl ArchiveError {
 pub struct Archive {
     store: Arc<dyn ObjectStore>,
     part: usize,
+    room: Arc<Semaphore>,
+}
+
+/// The most bytes that large messages may hold together while they are written. With parts of 5 MiB two of them are
+/// written at a time, and a process stays below 64 MB.
+const ROOM: usize = 24 * 1024 * 1024;
+/// Room is given out by this many bytes.
+const GRAIN: usize = 1024;
+
+/// Room for one large message; given back when it is dropped.
+pub struct Room {
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// One attempt at archiving one message.
@@ -71,7 +85,21 @@ fn below(root: &Path, name: &str) -> Path {
 impl Archive {
     /// Over a store that takes uploads in parts of `part` bytes (S3: at least 5 MiB; a directory: any).
     pub fn new(store: Arc<dyn ObjectStore>, part: usize) -> Self {
-        Self { store, part }
+        Self {
+            store,
+            part,
+            room: Arc::new(Semaphore::new(ROOM / GRAIN)),
+        }
+    }
+
+    /// Room for a large message, once there is some. Two objects of a message are written side by side, the raw bytes and
+    /// an attachment, and of each a part is held: both at once are asked for, so that two messages never wait for each
+    /// other.
+    pub async fn room(&self) -> Room {
+        let grains = u32::try_from((2 * self.part).min(ROOM) / GRAIN).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.room).acquire_many_owned(grains).await;
+        // The semaphore is never closed.
+        Room { _permit: permit.ok() }
     }
 
     /// The place of an attempt.
@@ -200,5 +228,30 @@ impl Writer {
         {
             tracing::warn!(path = %self.path, %error, "an upload that was given up could not be removed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object_store::memory::InMemory;
+
+    #[tokio::test]
+    async fn two_large_messages_at_a_time_whose_parts_are_of_five_mebibytes() {
+        let archive = Archive::new(Arc::new(InMemory::new()), 5 * 1024 * 1024);
+        let first = archive.room().await;
+        let _second = archive.room().await;
+        let mut third = std::pin::pin!(archive.room());
+        assert!(futures::poll!(&mut third).is_pending());
+        drop(first);
+        assert!(futures::poll!(&mut third).is_ready());
+    }
+
+    #[tokio::test]
+    async fn a_part_beyond_all_room_is_written_alone() {
+        let archive = Archive::new(Arc::new(InMemory::new()), 100 * 1024 * 1024);
+        let _only = archive.room().await;
+        let mut next = std::pin::pin!(archive.room());
+        assert!(futures::poll!(&mut next).is_pending());
     }
 }

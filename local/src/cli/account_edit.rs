@@ -1,7 +1,7 @@
 //! `postroom account add` and `edit`.
 
 use shared::{
-    account::{AfterImport, FolderName, Mailbox, Start, parse_interval, show_interval},
+    account::{AfterImport, FolderName, Mailbox, Start, parse_interval, parse_size, show_interval},
     credential::GrantType,
     field::{FieldError, Id, one_line},
     manage::{AccountForm, needs_sign_in, not_in_the_future, same_cloud},
@@ -65,6 +65,7 @@ pub(crate) async fn make(desk: &Desk, typed: Typed) -> Result<AccountRow, Failur
         start: typed.start,
         after_import: fields.after_import,
         every: fields.every,
+        max_message: fields.max_message,
         enabled: typed.enabled,
     };
     let row = desk.manage().add_account(&form).await?;
@@ -124,6 +125,9 @@ pub(super) async fn edit(desk: &Desk, id: &str, changes: Changes) -> Result<Answ
     }
     if let Some(text) = fields.every {
         account.every = parse_interval(&text)?;
+    }
+    if let Some(text) = fields.max_message {
+        account.max_message = parse_size(&text)?;
     }
     if account == row.account {
         return Ok(Answer::new(

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared::{
-    account::show_interval,
+    account::{show_interval, show_size},
     import::folder::{FolderProgress, Walk},
     records::accounts::AccountRow,
 };
@@ -29,6 +29,7 @@ pub(crate) fn account_json(row: &AccountRow) -> Value {
         "start_at": row.start_at.or_else(|| account.start.instant()).flatten(),
         "after_import": account.after_import,
         "every": show_interval(account.every),
+        "max_message": account.max_message,
         "enabled": account.enabled,
         "created_at": row.created_at,
         "state": row.last_run.as_ref().map(|run| run.state),
@@ -67,6 +68,7 @@ pub(super) async fn show(desk: &Desk, id: &str) -> Result<Answer, Failure> {
         ("Start", start(desk, &row)),
         ("After import", account.after_import.to_string()),
         ("Runs every", show_interval(account.every)),
+        ("Largest mail", show_size(account.max_message)),
         ("State", state(&row)),
         (
             "Last success",

@@ -320,6 +320,9 @@ pub(crate) struct AccountFields {
     /// How often, 10s to 1d [default: 5m]
     #[arg(long, value_name = "INTERVAL")]
     pub(crate) every: Option<String>,
+    /// The largest message, 1MB to 2GB; a larger one is set aside [default: 200MB]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_message: Option<String>,
 }
 
 #[derive(Debug, Args)]

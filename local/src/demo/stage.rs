@@ -145,6 +145,7 @@ impl Stage {
                     subfolders: false,
                     after_import: Some(after_import.into()),
                     every: Some("10s".into()),
+                    max_message: None,
                 },
                 enabled: true,
             };

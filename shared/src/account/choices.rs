@@ -177,3 +177,36 @@ pub fn show_interval(interval: Duration) -> String {
         s => format!("{s}s"),
     }
 }
+/// The most bytes of MIME unless the account says otherwise. Exchange Online takes messages of up to 150 MB ("Exchange Online
+/// limits", message size); MIME that it makes anew may be somewhat larger.
+pub const MAX_MESSAGE: u64 = 200 * MEGABYTE;
+const MEGABYTE: u64 = 1_000_000;
+
+/// A size such as `25MB` or `1GB`: from 1 MB to 2 GB, in bytes.
+pub fn parse_size(text: &str) -> Result<u64, FieldError> {
+    let wrong = || {
+        FieldError::new(
+            "max message",
+            format!(
+                "`{}` is no size from 1MB to 2GB; give for example `25MB`",
+                text.escape_debug()
+            ),
+        )
+    };
+    let upper = text.trim().to_ascii_uppercase();
+    let (digits, unit) = match (upper.strip_suffix("MB"), upper.strip_suffix("GB")) {
+        (Some(digits), _) => (digits, MEGABYTE),
+        (_, Some(digits)) => (digits, 1_000 * MEGABYTE),
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.trim_end().parse().map_err(|_| wrong())?;
+    number
+        .checked_mul(unit)
+        .filter(|bytes| (MEGABYTE..=2_000 * MEGABYTE).contains(bytes))
+        .ok_or_else(wrong)
+}
+
+/// Shows a size as it is typed.
+pub fn show_size(bytes: u64) -> String {
+    format!("{}MB", bytes / MEGABYTE)
+}

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::field::{FieldError, Id};
 
-pub use choices::{AfterImport, Start, parse_interval, show_interval};
+pub use choices::{AfterImport, MAX_MESSAGE, Start, parse_interval, parse_size, show_interval, show_size};
 pub use folder_name::{FolderName, WELL_KNOWN_FOLDERS};
 
 /// Whose mailbox.
@@ -105,6 +105,13 @@ pub struct Account {
     pub every: Duration,
     /// Whether it runs on schedule.
     pub enabled: bool,
+    /// The most bytes of MIME a message may have; a larger one is quarantined.
+    #[serde(default = "max_message")]
+    pub max_message: u64,
+}
+
+fn max_message() -> u64 {
+    MAX_MESSAGE
 }
 
 impl Account {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    account::{Account, AfterImport, MailboxKey},
+    account::{Account, AfterImport, MailboxKey, show_size},
     graph::{GraphError, GraphErrorKind},
     message::{ActionRecord, Debt, Disposition, Envelope, Event, ImmutableId, Message, MessageKey, cut},
     ports::Write,
@@ -202,6 +202,7 @@ impl Judge<'_> {
             Fetched::Archived(copy) if candidate.raw_only() => Ok(self.set_aside_raw(candidate, *copy)),
             Fetched::Archived(copy) => Ok(self.imported(candidate, *copy)),
             Fetched::Gone => Ok(self.gone(candidate, "it left the mailbox before it could be imported")),
+            Fetched::TooLarge => Ok(self.too_large(candidate)),
             // Refused for one mail is this mail's trouble until it shows that every mail is refused.
             Fetched::Failed(error) if error.stops_the_run() && !matches!(error.kind, GraphErrorKind::Forbidden) => {
                 Err(error)
@@ -293,6 +294,20 @@ impl Judge<'_> {
         let mut decision = self.plain(candidate, disposition, &reason);
         decision.message.fidelity = Some(copy.fidelity);
         decision.message.archived = Some(copy.archived);
+        decision.debt = Some(debt);
+        decision
+    }
+
+    /// An admin decides: until then it is not fetched again.
+    fn too_large(&self, candidate: Candidate) -> Decision {
+        let (account, key) = (&self.account.id, &candidate.key);
+        let reason = format!(
+            "it is larger than the {} that account `{account}` takes; raise that with `postroom account edit {account} --max-message SIZE` and then `postroom owed retry {key}`",
+            show_size(self.account.max_message)
+        );
+        let attempts = candidate.debt.as_ref().map_or(0, |debt| debt.attempts) + 1;
+        let debt = self.debt(&candidate, reason.clone(), attempts, None);
+        let mut decision = self.plain(candidate, Disposition::Quarantined, &reason);
         decision.debt = Some(debt);
         decision
     }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 use super::{
-    action::{self, ACTIONS_OF_A_RUN, Acted, Destination},
+    action::{Acted, Destination},
     commit::{CommitError, Committer},
     decide::{Candidate, Judge},
     end::End,
@@ -36,6 +36,9 @@ use super::{
 
 /// Pages are read ahead while fewer messages than this wait.
 const READ_AHEAD: usize = 200;
+/// Messages in the hands of a run: while the bytes of some become durable, their slots serve the next. How many requests
+/// are in flight is the governor's to say.
+const FETCHING: usize = 2 * IN_FLIGHT;
 /// Debts and actions of earlier runs taken up by one run.
 pub(super) const LEFTOVERS: usize = 500;
 
@@ -46,7 +49,7 @@ pub(super) enum Done {
     Committed(Box<Committer>, Result<(), CommitError>, Box<Group>),
     Sent(Result<Sent, RecordError>),
     Destination(String, Result<Destination, Stop>),
-    Acted(Box<PendingAction>, Box<Acted>),
+    Acted(Vec<(PendingAction, Acted)>),
     Tick,
 }
 
@@ -219,7 +222,7 @@ impl<'e> Drive<'e> {
     }
 
     fn begin_fetching(&mut self) {
-        while self.fetching < IN_FLIGHT {
+        while self.fetching < FETCHING {
             let Some(candidate) = self.work.admitted.pop_front() else {
                 return;
             };
@@ -246,6 +249,7 @@ impl<'e> Drive<'e> {
                         fence: scene.fence,
                         counter,
                         raw_only: candidate.raw_only(),
+                        most: scene.row.account.max_message,
                     };
                     let fetched = fetch::fetch(&scene.client, &scene.archive, &*scene.ports.clock, &target).await;
                     Done::Fetched(Box::new(candidate), fetched)
@@ -253,48 +257,6 @@ impl<'e> Drive<'e> {
                 .boxed(),
             );
         }
-    }
-
-    fn begin_acting(&mut self) {
-        while self.acting < IN_FLIGHT && self.actions_begun < ACTIONS_OF_A_RUN {
-            let Some((action, _)) = self.work.action_queue.front() else {
-                return;
-            };
-            let destination = match self.destinations.get(&action.wanted) {
-                Some(Some(destination)) => Arc::clone(destination),
-                Some(None) => return,
-                None => return self.begin_destination(action.wanted.clone()),
-            };
-            let Some((action, seen_here)) = self.work.action_queue.pop_front() else {
-                return;
-            };
-            self.acting += 1;
-            self.actions_begun += 1;
-            let scene = Arc::clone(&self.scene);
-            self.tasks.push(
-                async move {
-                    let before = action.clone();
-                    let acted =
-                        action::act(&scene.client, action, &destination, seen_here, scene.ports.clock.now()).await;
-                    Done::Acted(Box::new(before), Box::new(acted))
-                }
-                .boxed(),
-            );
-        }
-    }
-
-    /// Where mail is moved to is looked up once per run.
-    fn begin_destination(&mut self, wanted: String) {
-        self.destinations.insert(wanted.clone(), None);
-        self.acting += 1;
-        let scene = Arc::clone(&self.scene);
-        self.tasks.push(
-            async move {
-                let destination = action::look_up(&scene.client, &wanted, scene.ports.clock.now()).await;
-                Done::Destination(wanted, destination)
-            }
-            .boxed(),
-        );
     }
 
     fn begin_sending(&mut self) {

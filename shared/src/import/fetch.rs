@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use tracing::debug;
 
 use crate::{
-    archive::{Archive, ArchiveError, Attempt, Writer},
+    archive::{Archive, ArchiveError, Attempt, Room, Writer},
     content::{Limits, ParsedMessage, Piece, Splitter},
     field::Id,
     graph::{GraphClient, GraphError, GraphErrorKind},
@@ -16,6 +16,8 @@ use crate::{
     ports::{Clock, HttpError},
 };
 
+/// From this many bytes on a mail is large: it waits for room in memory before it goes on.
+const LARGE: u64 = 256 * 1024;
 /// How often a mail whose bytes broke off is fetched in one run.
 const TRIES: u64 = 3;
 
@@ -26,6 +28,8 @@ pub enum Fetched {
     Archived(Box<Copy>),
     /// It is not in the mailbox any more.
     Gone,
+    /// It has more bytes than the account takes; nothing of it was kept.
+    TooLarge,
     /// It could not be had.
     Failed(GraphError),
 }
@@ -57,6 +61,8 @@ pub struct Target<'a> {
     pub counter: u64,
     /// Bytes only.
     pub raw_only: bool,
+    /// The most bytes.
+    pub most: u64,
 }
 
 /// Attempts that one fetch may use up.
@@ -67,6 +73,7 @@ enum Early {
     Graph(GraphError),
     Broken(HttpError),
     Archive(ArchiveError),
+    TooLarge,
 }
 
 impl From<ArchiveError> for Early {
@@ -91,6 +98,7 @@ pub async fn fetch(
             Ok(copy) if copy.fidelity == Fidelity::Incomplete && incomplete.is_none() => incomplete = Some(copy),
             Ok(copy) => return Ok(Fetched::Archived(Box::new(copy))),
             Err(Early::Archive(error)) => return Err(error),
+            Err(Early::TooLarge) => return Ok(Fetched::TooLarge),
             Err(Early::Graph(error)) => match error.kind {
                 GraphErrorKind::NotFound => return Ok(Fetched::Gone),
                 GraphErrorKind::NoMime => return reconstruct(client, archive, target, error).await,
@@ -112,10 +120,17 @@ pub async fn fetch(
 
 async fn once(client: &GraphClient, archive: &Archive, attempt: &Attempt, target: &Target<'_>) -> Result<Copy, Early> {
     let mut stream = client.mime(target.id).await.map_err(Early::Graph)?;
+    if stream.length.is_some_and(|length| length > target.most) {
+        return Err(Early::TooLarge);
+    }
     let mut sink = Sink::new(archive, attempt, target.raw_only);
     loop {
         match stream.bytes.try_next().await {
             Ok(Some(chunk)) => {
+                if sink.size + chunk.len() as u64 > target.most {
+                    sink.abort().await;
+                    return Err(Early::TooLarge);
+                }
                 if let Err(error) = sink.take(&chunk).await {
                     sink.abort().await;
                     return Err(error.into());
@@ -169,6 +184,9 @@ async fn reconstruct(
         0,
         "put together from its JSON and attachments, because Exchange could not make MIME of it".into(),
     );
+    if mime.len() as u64 > target.most {
+        return Ok(Fetched::TooLarge);
+    }
     let attempt = Archive::attempt(target.account, target.key, target.fence, target.counter + TRIES);
     let mut sink = Sink::new(archive, &attempt, target.raw_only);
     if let Err(error) = sink.take(&mime).await {
@@ -191,6 +209,7 @@ struct Sink<'a> {
     pieces: Vec<Piece>,
     open: Option<(u32, Writer)>,
     attachments: u32,
+    room: Option<Room>,
 }
 
 impl<'a> Sink<'a> {
@@ -205,11 +224,15 @@ impl<'a> Sink<'a> {
             pieces: Vec::new(),
             open: None,
             attachments: 0,
+            room: None,
         }
     }
 
     async fn take(&mut self, chunk: &[u8]) -> Result<(), ArchiveError> {
         self.size += chunk.len() as u64;
+        if self.room.is_none() && self.size > LARGE {
+            self.room = Some(self.archive.room().await);
+        }
         self.hash.update(chunk);
         self.raw.write(chunk).await?;
         if let Some(splitter) = &mut self.splitter {

@@ -78,9 +78,11 @@ impl Drive<'_> {
                     Err(stop) => self.stop(stop),
                 }
             }
-            Done::Acted(before, acted) => {
+            Done::Acted(acted) => {
                 self.acting -= 1;
-                self.take_acted(*before, *acted);
+                for (before, acted) in acted {
+                    self.take_acted(before, acted);
+                }
             }
         }
         self.show_progress();
@@ -128,8 +130,14 @@ impl Drive<'_> {
         if let Fetched::Failed(error) = &fetched {
             debug!(message = %candidate.key, error = %error, request_id = error.request_id, "not fetched");
         }
+        let too_large = matches!(fetched, Fetched::TooLarge);
         match judge(&self.scene).fetched(candidate, fetched) {
-            Ok(decision) => self.work.ready.push(decision),
+            Ok(decision) => {
+                if too_large {
+                    self.notice(decision.message.reason.clone().unwrap_or_default());
+                }
+                self.work.ready.push(decision);
+            }
             Err(error) => self.stop(Stop::graph(&error, self.now())),
         }
     }
@@ -158,20 +166,26 @@ impl Drive<'_> {
         }
     }
 
+    /// Something an admin should read, once, in the report; not without end.
+    fn notice(&mut self, what: String) {
+        let problems = &mut self.end.report.problems;
+        if problems.len() < 20 && !problems.iter().any(|problem| problem.what == what) {
+            problems.push(Problem {
+                folder: None,
+                what,
+                request_id: None,
+            });
+        }
+    }
+
     fn take_acted(&mut self, action: PendingAction, acted: Acted) {
         match acted {
             Acted::Stop(error) => self.stop(Stop::graph(&error, self.now())),
             acted => {
                 if let Acted::Again(again) | Acted::Failed(again) = &acted
                     && let Some(what) = &again.problem
-                    && !self.end.report.problems.iter().any(|problem| problem.what == *what)
-                    && self.end.report.problems.len() < 20
                 {
-                    self.end.report.problems.push(Problem {
-                        folder: None,
-                        what: what.clone(),
-                        request_id: None,
-                    });
+                    self.notice(what.clone());
                 }
                 self.work.action_results.push(ActionResult { action, acted });
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    account::{Account, AfterImport, FolderName, Mailbox, Start, parse_interval},
+    account::{Account, AfterImport, FolderName, MAX_MESSAGE, Mailbox, Start, parse_interval, parse_size},
     credential::{Credential, GrantType},
     field::{FieldError, Id, one_line},
     ports::{Condition, Schedule, StoreError, Write},
@@ -41,6 +41,8 @@ pub struct AccountForm {
     pub after_import: Option<String>,
     /// Five minutes if it is not given.
     pub every: Option<String>,
+    /// The largest message, such as `25MB`; 200 MB if it is not given.
+    pub max_message: Option<String>,
     /// Whether it runs on schedule.
     pub enabled: bool,
 }
@@ -72,6 +74,7 @@ impl Manage {
                 .map_or(Ok(AfterImport::Nothing), AfterImport::parse)?,
             every: form.every.as_deref().map_or(Ok(EVERY), parse_interval)?,
             enabled: form.enabled,
+            max_message: form.max_message.as_deref().map_or(Ok(MAX_MESSAGE), parse_size)?,
         };
         account.check()?;
         let credential = self.credentials.get(account.credential.as_str()).await?.credential;

@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use object_store::memory::InMemory;
 use serde_json::Value;
 use shared::{
-    account::{Account, AfterImport, FolderName, Mailbox, Start},
+    account::{Account, AfterImport, FolderName, MAX_MESSAGE, Mailbox, Start},
     archive::Archive,
     credential::{Credential, CredentialForm, GrantType},
     field::Id,
@@ -177,6 +177,7 @@ impl World {
             after_import: AfterImport::Nothing,
             every: Duration::from_secs(300),
             enabled: true,
+            max_message: MAX_MESSAGE,
         }
     }
 

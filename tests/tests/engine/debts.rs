@@ -1,12 +1,14 @@
 //! Debts in the hands of an admin.
 
+use std::time::Duration;
+
 use shared::{
     import::debt::{Verb, admin},
     message::Disposition,
-    records::debts::Debts,
+    records::{accounts::Accounts, debts::Debts},
 };
 use simulator::{Fault, FaultSpec, RequestKind};
-use tests::world::World;
+use tests::world::{DESK, World};
 
 #[tokio::test(start_paused = true)]
 async fn a_dismissed_debt_is_on_record_and_stays_dismissed() {
@@ -28,10 +30,7 @@ async fn a_dismissed_debt_is_on_record_and_stays_dismissed() {
         .await
         .expect("dismissed");
     world.simulator.clear_faults();
-    world
-        .simulator
-        .evict_delta_state(tests::world::DESK, "inbox")
-        .expect("evicted");
+    world.simulator.evict_delta_state(DESK, "inbox").expect("evicted");
     world.settle("desk", 2).await;
     let messages = world.audit().consistent().await;
     assert_eq!(messages[&bad].disposition, Disposition::Filtered);
@@ -118,4 +117,43 @@ async fn what_a_removed_account_owed_is_taken_over_and_not_imported_twice() {
         (2, 1),
         "one event each"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mail_over_the_limit_is_stopped_told_and_not_fetched_again() {
+    let world = World::new(5);
+    world.fill(1);
+    world.simulator.deliver_sized(DESK, 3_000_000).expect("a mailbox");
+    world.usual(|account| account.max_message = 1_000_000).await;
+    let report = world.run("desk").await;
+    assert_eq!(
+        (report.imported, report.quarantined, report.set_aside),
+        (1, 1, 1),
+        "{report:#?}"
+    );
+    let told = |what: &str| what.contains("larger than the 1MB") && what.contains("--max-message");
+    assert!(report.problems.iter().any(|problem| told(&problem.what)), "{report:#?}");
+    assert!(
+        report.bytes < 2_000_000,
+        "stopped on the stream, at {} bytes",
+        report.bytes
+    );
+    let fetched = || world.simulator.stats().by_kind.get(&RequestKind::Value).copied();
+    let before = fetched();
+    tokio::time::sleep(Duration::from_hours(48)).await;
+    assert_eq!(world.run("desk").await.imported, 0);
+    assert_eq!(fetched(), before, "not fetched again by itself");
+
+    let accounts = Accounts::new(world.ports().store);
+    let row = accounts.get("desk").await.expect("the account");
+    let mut raised = row.account.clone();
+    raised.max_message = 4_000_000;
+    accounts.edit(&raised, &row).await.expect("changed");
+    let debts = Debts::new(world.ports().store);
+    let debt = debts.page("desk", 10, None).await.expect("debts").records.remove(0);
+    admin(&world.ports(), "desk", &debt.key, Verb::Retry)
+        .await
+        .expect("asked for");
+    world.settle("desk", 2).await;
+    world.audit().all_imported().await;
 }

@@ -11,6 +11,7 @@ use shared::{
     memory::{PublisherFault, StoreCall, StoreFault},
     records::accounts::{AccountRow, Accounts},
 };
+use simulator::Limits;
 use tests::world::{Point, World};
 
 #[tokio::test(start_paused = true)]
@@ -72,6 +73,11 @@ async fn a_frozen_run_that_wakes_up_commits_nothing() {
         let world = World::new(3);
         world.fill(35);
         world.usual(|_| {}).await;
+        // The streams it stands still in are open as long as nobody closes them; a server does, in the end.
+        world.simulator.set_limits(Limits {
+            concurrent: 8,
+            ..Limits::default()
+        });
         // It freezes before a step and is not known to be dead.
         world.crash.arm(Point::Before(step));
         let (importer, options) = (world.importer(), RunOptions::new("test"));

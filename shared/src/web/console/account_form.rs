@@ -40,6 +40,7 @@ fn typed(fields: &Fields) -> AccountForm {
         start: fields.text("start").to_owned(),
         after_import: fields.given("after_import").map(str::to_owned),
         every: fields.given("every").map(str::to_owned),
+        max_message: fields.given("max_message").map(str::to_owned),
         enabled: true,
     }
 }
@@ -83,6 +84,7 @@ async fn draw(web: &Web, session: &Session, form: &AccountForm, wrong: &Wrong) -
             (field("start", "start", "Start", "`now`: what comes from now on. `everything`. Or a day such as 2026-01-31 (UTC).", &form.start, "now"))
             (field("after_import", "after import", "After import", "`none`, `mark-read`, `move:FOLDER` or `delete`. Happens only after bytes and record are safe.", form.after_import.as_deref().unwrap_or("none"), "none"))
             (field("every", "every", "Every", "How often: 1m, 5m, 1h.", form.every.as_deref().unwrap_or("5m"), "5m"))
+            (field("max_message", "max message", "Largest message", "1MB to 2GB. A larger one is set aside and shown under Owed.", form.max_message.as_deref().unwrap_or("200MB"), "200MB"))
             div.bar {
                 button.main type="submit" { "Save" }
                 a.button href="/accounts" { "Cancel" }

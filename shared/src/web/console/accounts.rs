@@ -12,7 +12,7 @@ use axum::{
 use maud::html;
 
 use crate::{
-    account::show_interval,
+    account::{show_interval, show_size},
     manage::{Manage, ManageError},
     records::accounts::{AccountRow, Accounts},
     web::{
@@ -99,6 +99,7 @@ async fn show(State(web): State<Web>, Path(id): Path<String>, session: Session) 
             dt { "Folders" } dd { (folders.join(", ")) @if account.subfolders { ", with subfolders" } }
             dt { "Start" } dd { (account.start) }
             dt { "After import" } dd { (account.after_import) }
+            dt { "Largest message" } dd { (show_size(account.max_message)) }
             dt { "Every" } dd { (show_interval(account.every)) @if !account.enabled { ", paused" } }
             dt { "Last run" } dd { @match &row.last_run { Some(run) => { (ago(run.at, now)) } None => { "never" } } }
             dt { "Last success" } dd { @match row.last_success { Some(at) => { (ago(at, now)) } None => { "never" } } }
