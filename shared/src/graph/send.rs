@@ -179,6 +179,9 @@ impl GraphClient {
         self.counts.waited.fetch_add(waited, Ordering::Relaxed);
         let slot = entered.map_err(|wait| throttled(call, wait))?;
         self.counts.requests[call.kind as usize].fetch_add(call.parts.into(), Ordering::Relaxed);
+        self.counts
+            .batches
+            .fetch_add(u64::from(call.parts > 1), Ordering::Relaxed);
         Ok(slot)
     }
 
