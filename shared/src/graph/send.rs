@@ -15,6 +15,7 @@ use crate::{
 
 use super::{
     client::{Answer, Call, GraphClient},
+    coding::{self, Coding},
     counts::Kind,
     error::{Envelope, EnvelopeError, GraphError, GraphErrorKind, Verdict, final_kind, retry_after, sentence, verdict},
     governor::{REQUESTS_PER_WINDOW, Slot, Wait},
@@ -46,7 +47,9 @@ struct No {
 
 impl No {
     async fn read(call: &Call, parts: &http::response::Parts, body: Body, now: jiff::Timestamp) -> Self {
-        let bytes = read_error(body).await;
+        let bytes = Coding::of(&parts.headers)
+            .undone(read_error(body).await, ERROR_BYTES)
+            .unwrap_or_default();
         let EnvelopeError { code, message } = serde_json::from_slice::<Envelope>(&bytes)
             .ok()
             .and_then(|envelope| envelope.error)
@@ -81,6 +84,7 @@ fn answer(headers: &HeaderMap, body: Body, slot: Slot) -> Answer {
     Answer {
         length: text(headers, "content-length").and_then(|length| length.parse().ok()),
         content_type: text(headers, "content-type"),
+        coding: Coding::of(headers),
         server_date: text(headers, "date")
             .and_then(|date| httpdate::parse_http_date(&date).ok())
             .and_then(|date| jiff::Timestamp::try_from(date).ok()),
@@ -250,6 +254,9 @@ fn request(call: &Call, token: &crate::secret::Secret, id: &str) -> Result<http:
         .header(header::AUTHORIZATION, bearer)
         .header("client-request-id", id)
         .header("Prefer", prefer);
+    if call.whole {
+        request = request.header(header::ACCEPT_ENCODING, coding::ACCEPTED);
+    }
     let body = match &call.body {
         Some(body) => {
             request = request.header(header::CONTENT_TYPE, "application/json");
