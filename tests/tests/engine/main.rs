@@ -6,6 +6,7 @@ mod accounts;
 mod actions;
 mod basics;
 mod batches;
+mod calls;
 mod crashes;
 mod debts;
 mod delta;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a broken expectation is a failed test")]
 
+mod api;
 mod callback;
 mod forms;
 mod pages;
