@@ -44,8 +44,14 @@ pub struct Web {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Order {
-    MakeKey { name: String, scope: Scope, days: u32 },
-    RevokeKey { id: String },
+    MakeKey {
+        name: String,
+        scope: Scope,
+        days: u32,
+    },
+    RevokeKey {
+        id: String,
+    },
     ListKeys {
         #[serde(default)]
         after: Option<String>,
