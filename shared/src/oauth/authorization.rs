@@ -203,6 +203,8 @@ fn authorization_url(credential: &Credential, pending: &Pending, state: &Secret,
 fn consent_url(credential: &Credential, pending: &Pending, state: &Secret) -> Url {
     let mut url = credential.token_url.clone();
     let path = match url.path().strip_suffix("/oauth2/v2.0/token") {
+        // An admin consents for a tenant; this endpoint does not know `common`.
+        Some("/common") => "/organizations/v2.0/adminconsent".to_owned(),
         Some(tenant) => format!("{tenant}/v2.0/adminconsent"),
         None => "/adminconsent".to_owned(),
     };

@@ -66,7 +66,11 @@ pub(super) fn who(row: &CredentialRow, reads: &[(String, String)]) -> Markup {
             ul {
                 @for (account, mailbox) in reads {
                     li {
-                        @if mailbox == "me" { "the mailbox of whoever signs in" } @else { (mailbox) }
+                        @match (mailbox.as_str(), &row.sign_in) {
+                            ("me", Some(sign_in)) => { "the mailbox of " (sign_in.who()) }
+                            ("me", None) => { "the mailbox of whoever signs in" }
+                            _ => { (mailbox) }
+                        }
                         " (account " code { (account) } ")"
                     }
                 }
