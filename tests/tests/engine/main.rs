@@ -4,6 +4,7 @@
 
 mod accounts;
 mod actions;
+mod altered;
 mod basics;
 mod crashes;
 mod debts;
@@ -11,6 +12,7 @@ mod delta;
 mod faults;
 mod grants;
 mod id_tokens;
+mod redemptions;
 mod refresh;
 mod review;
 mod sign_in;
