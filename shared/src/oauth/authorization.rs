@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use crate::{
-    credential::Credential,
+    credential::{Credential, GrantType},
     origin::Origin,
     ports::{Ports, Rng},
     records::{
@@ -127,9 +127,11 @@ impl AuthorizationFlow {
         let (state, cookie, salt) = (random(rng), random(rng), rng.hex(32));
         let now = self.ports.clock.now();
         let credential = begin.credential;
-        let scope = match begin.errand {
-            Errand::SignIn => credential.asked_scope(),
-            Errand::AdminConsent => consent_scope(credential),
+        let scope = match credential.grant_type {
+            // An admin consents to all that a person will be asked for, `openid` and its kin included: where people may
+            // not consent themselves, they may not consent to those either.
+            GrantType::AuthorizationCode => credential.asked_scope(),
+            GrantType::ClientCredentials => credential.scope.clone(),
         };
         let pending = Pending {
             credential: credential.id.clone(),
@@ -216,16 +218,6 @@ fn consent_url(credential: &Credential, pending: &Pending, state: &Secret) -> Ur
         ("state", state.expose()),
     ];
     merged(url, &ours)
-}
-
-/// Application permissions can be consented to as `/.default` only; delegated ones by name.
-fn consent_scope(credential: &Credential) -> String {
-    let kept: Vec<&str> = credential
-        .scope
-        .split(' ')
-        .filter(|scope| !["openid", "profile", "email", "offline_access"].contains(scope))
-        .collect();
-    kept.join(" ")
 }
 
 fn merged(mut url: Url, ours: &[(&str, &str)]) -> Url {

@@ -173,7 +173,7 @@ async fn key(State(web): State<Web>, Path(id): Path<String>, posted: Posted) -> 
             }
             Err(error) => {
                 let body = html! {
-                    p.problem { (error.what) }
+                    p.problem { (page::words(&error.what)) }
                     @if let Some(trace) = &error.trace { p.quiet { "For Microsoft's support: " (trace) } }
                     (back)
                 };

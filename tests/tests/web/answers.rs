@@ -8,7 +8,7 @@ use tests::world::ORIGIN;
 use super::{
     callback::{SCOPE, answer, who},
     payloads::{check, payloads},
-    site::{ADA, Browser, Site},
+    site::{ADA, Browser, PUBLIC, Site},
 };
 
 async fn hollow(seed: u64) -> (Site, shared::credential::Credential, Browser, String) {
@@ -125,6 +125,50 @@ async fn a_consent_without_its_yes_is_none() {
         assert!(page.text.contains(told), "{rest}: {}", page.text);
     }
     assert_eq!(site.redeemed(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_admin_s_consent_people_sign_in_who_may_not_consent_themselves() {
+    let site = Site::new(8);
+    site.world.simulator.require_admin_consent(true);
+    let credential = site.world.add_delegated("app", SCOPE).await;
+    let (mut browser, csrf) = site.console().await;
+    let seen = site
+        .post(&mut browser, "/credentials/app/consent", &[("csrf", &csrf)])
+        .await;
+    let back = site
+        .world
+        .click_through(seen.header("location"), "boss@harbour-homes.example")
+        .await;
+    let seen = site.get(&mut browser, back.strip_prefix(PUBLIC).expect("ours")).await;
+    let page = site.get(&mut browser, seen.header("location")).await;
+    assert!(page.text.contains("Consented"), "{}", page.text);
+    let path = site.back(&mut browser, &csrf, &credential, ADA).await;
+    site.get(&mut browser, &path).await;
+    assert_eq!(who(&site).await.as_deref(), Some(ADA));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_says_something_twice_is_none_and_uses_nothing_up() {
+    let (site, credential, mut browser, csrf) = hollow(9).await;
+    let path = answer(&site.key(&mut browser, &csrf, &credential).await);
+    let state = path.rsplit('=').next().expect("a state").to_owned();
+    for more in [
+        format!("state={state}"),
+        "code=b".to_owned(),
+        "error=a&error=b".to_owned(),
+        "iss=a&iss=b".to_owned(),
+        "a=b&".repeat(100),
+    ] {
+        assert_eq!(
+            site.get(&mut browser, &format!("{path}&{more}")).await.status,
+            400,
+            "{more}"
+        );
+    }
+    assert_eq!(site.redeemed(), 0);
+    assert_eq!(site.get(&mut browser, &path).await.status, 303);
+    assert_eq!(site.redeemed(), 1);
 }
 
 #[tokio::test(start_paused = true)]
