@@ -202,8 +202,8 @@ fn authorization_url(credential: &Credential, pending: &Pending, state: &Secret,
 }
 
 /// "Admin consent on the Microsoft identity platform": beside the token endpoint of the tenant.
-fn consent_url(credential: &Credential, pending: &Pending, state: &Secret) -> Url {
-    let mut url = credential.token_url.clone();
+fn consent_place(token_url: &Url) -> Url {
+    let mut url = token_url.clone();
     let path = match url.path().strip_suffix("/oauth2/v2.0/token") {
         // An admin consents for a tenant; this endpoint does not know `common`.
         Some("/common") => "/organizations/v2.0/adminconsent".to_owned(),
@@ -211,13 +211,17 @@ fn consent_url(credential: &Credential, pending: &Pending, state: &Secret) -> Ur
         None => "/adminconsent".to_owned(),
     };
     url.set_path(&path);
+    url
+}
+
+fn consent_url(credential: &Credential, pending: &Pending, state: &Secret) -> Url {
     let ours = [
         ("client_id", credential.client_id.as_str()),
         ("scope", &pending.scope),
         ("redirect_uri", pending.redirect_uri.as_str()),
         ("state", state.expose()),
     ];
-    merged(url, &ours)
+    merged(consent_place(&credential.token_url), &ours)
 }
 
 fn merged(mut url: Url, ours: &[(&str, &str)]) -> Url {
@@ -233,6 +237,7 @@ fn merged(mut url: Url, ours: &[(&str, &str)]) -> Url {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{credential::CredentialForm, origin::TrustedOrigins, ports::SecretName};
 
     #[test]
     fn what_was_typed_stays_but_for_what_is_ours() {
@@ -262,6 +267,46 @@ mod tests {
             ("state", "cookie", "s"),
         ] {
             assert!(proof(state, &Secret::new(cookie), salt).verifier != one.verifier);
+        }
+    }
+
+    fn credential(login: &str, tenant: &str) -> Credential {
+        let form = CredentialForm {
+            id: "app".into(),
+            grant_type: Some(GrantType::AuthorizationCode),
+            authorization_url: Some(format!("https://{login}/{tenant}/oauth2/v2.0/authorize")),
+            token_url: format!("https://{login}/{tenant}/oauth2/v2.0/token"),
+            client_id: "11111111-2222-4333-8444-555555555555".into(),
+            scope: "Mail.Read".into(),
+            ..CredentialForm::default()
+        };
+        let name = |text: &str| SecretName(text.into());
+        let settings = form.check(&TrustedOrigins::default()).unwrap().settings;
+        settings.into_credential(name("client/a"), name("access/a"), Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn the_issuer_of_each_cloud_is_known_where_the_tenant_is_named_by_its_id() {
+        let tenant = "3e2d1c0b-0000-4000-8000-000000000001";
+        for cloud in crate::config::CLOUDS {
+            let login = cloud.login_host;
+            let known = format!("https://{login}/{tenant}/v2.0");
+            assert_eq!(expected_issuer(&credential(login, tenant)), Some(known));
+            for named in ["contoso.example", "organizations", "common"] {
+                assert_eq!(expected_issuer(&credential(login, named)), None, "{login} {named}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_admin_consents_for_a_tenant_never_for_common() {
+        for (tenant, there) in [
+            ("common", "/organizations/v2.0/adminconsent"),
+            ("organizations", "/organizations/v2.0/adminconsent"),
+            ("contoso.example", "/contoso.example/v2.0/adminconsent"),
+        ] {
+            let credential = credential("login.microsoftonline.com", tenant);
+            assert_eq!(consent_place(&credential.token_url).path(), there);
         }
     }
 }
