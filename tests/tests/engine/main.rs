@@ -4,6 +4,7 @@
 
 mod accounts;
 mod actions;
+mod altered;
 mod basics;
 mod batches;
 mod crashes;
@@ -12,6 +13,7 @@ mod delta;
 mod faults;
 mod grants;
 mod id_tokens;
+mod redemptions;
 mod refresh;
 mod review;
 mod sign_in;

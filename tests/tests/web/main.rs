@@ -2,8 +2,11 @@
 
 #![expect(clippy::expect_used, reason = "a broken expectation is a failed test")]
 
+mod answers;
 mod callback;
+mod canaries;
 mod forms;
 mod pages;
 mod payloads;
+mod routes;
 mod site;
