@@ -81,7 +81,8 @@ class Description {
     this.document = document;
     this.ajv = new Ajv({ strict: false, allErrors: true });
     addFormats(this.ajv);
-    this.ajv.addFormat('base64url', /^[A-Za-z0-9+/_-]*={0,2}$/);
+    // Decoders insist on the padding.
+    this.ajv.addFormat('base64url', /^([A-Za-z0-9+/_-]{4})*([A-Za-z0-9+/_-]{2}==|[A-Za-z0-9+/_-]{3}=)?$/);
     const { schemas } = document.components;
     const $defs = Object.assign({}, ...Object.entries(schemas).map(([name, schema]) => define(name, schema, schemas)));
     this.ajv.addSchema({ $id: 'graph', $defs });

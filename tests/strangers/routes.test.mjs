@@ -207,6 +207,7 @@ test('an answer that is not as described is found', { skip, timeout: LIMIT }, ()
     'a body that is no JSON': whole(list(), (one) => { one.body = 'text'; }),
     'a number for a text': first((item) => { item.subject = 5; }),
     'a text for a truth': first((item) => { item.isRead = 'yes'; }),
+    'bytes that are no base64': first((item) => { item.conversationIndex = 'AQHZ='; }),
     'no such importance': first((item) => { item.importance = 'urgent'; }),
     'no time': first((item) => { item.receivedDateTime = 'yesterday'; }),
     'an unheard-of property': first((item) => { item.colour = 'red'; }),
