@@ -31,7 +31,7 @@ impl Record {
             .and_then(Value::as_str)
             .is_some_and(|text| text.starts_with("application/json"));
         let mut line = Line {
-            line: json!({
+            head: json!({
                 "method": call.method.as_str(), "path": call.path, "query": call.query,
                 "status": parts.status.as_u16(), "headers": headers,
             }),
@@ -53,7 +53,7 @@ impl Record {
 
 /// One answer on its way out; written when its body is dropped.
 struct Line {
-    line: Value,
+    head: Value,
     kept: Option<Vec<u8>>,
     size: usize,
     record: Record,
@@ -61,7 +61,7 @@ struct Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let mut line = self.line.take();
+        let mut line = self.head.take();
         line["size"] = self.size.into();
         if let Some(kept) = &self.kept {
             // What is no JSON although it says so is kept as a text: a fault, or a mistake to be found.

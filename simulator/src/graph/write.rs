@@ -65,7 +65,7 @@ pub(crate) fn patch(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     super::messages::written(scene, key, 200)
 }
 
-/// Annotations are no properties, and OData's clients send them (`@odata.type` with every entity); but a message is a message.
+/// Annotations are no properties, and clients send them (`@odata.type` with every entity); but a message is a message.
 fn kind_of_message(body: &Map<String, Value>) -> Result<(), GraphError> {
     const KINDS: [&str; 4] = ["message", "eventMessage", "eventMessageRequest", "eventMessageResponse"];
     let Some(said) = body.get("@odata.type") else {

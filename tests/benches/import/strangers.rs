@@ -47,16 +47,12 @@ pub(crate) fn all() -> Vec<Result<Stranger, String>> {
             } else {
                 directory.join(program)
             };
-            let files = [
-                Some(program.as_path()).filter(|path| path.is_absolute()),
-                script.map(Path::new),
+            let needed = [
+                Some(program.clone()).filter(|path| path.is_absolute()),
+                script.map(PathBuf::from),
             ];
-            match files
-                .into_iter()
-                .flatten()
-                .map(|path| directory.join(path))
-                .find(|path| !path.exists())
-            {
+            let mut needed = needed.into_iter().flatten().map(|path| directory.join(path));
+            match needed.find(|path| !path.exists()) {
                 Some(missing) => Err(format!("{name}: there is no {}", missing.display())),
                 None => Ok(Stranger { name, program, script }),
             }
