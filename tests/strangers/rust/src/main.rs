@@ -4,8 +4,8 @@
 
 use anyhow::{Context as _, anyhow, bail};
 use futures::{StreamExt as _, TryStreamExt as _};
+use graph_http::api_impl::{BodyRead, RequestHandler};
 use graph_rs_sdk::{GraphClient, GraphClientConfiguration, ODataQuery as _};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value, json};
@@ -83,6 +83,27 @@ impl Desk {
         Ok(client)
     }
 
+    /// A request about one message. Ids may hold `/`, which the SDK's own paths take for two segments (and an encoded one is
+    /// encoded again): the path is put together here, by segments.
+    fn message(
+        &self,
+        client: &GraphClient,
+        method: Method,
+        id: &str,
+        more: &[&str],
+        body: Option<&Value>,
+    ) -> anyhow::Result<RequestHandler> {
+        let body = body.map(BodyRead::from_serialize).transpose()?;
+        let request = client
+            .custom(method, body)
+            .extend_path(&["users", self.mailbox(), "messages", id]);
+        Ok(if more.is_empty() {
+            request
+        } else {
+            request.extend_path(more)
+        })
+    }
+
     async fn chores(&self) -> anyhow::Result<Value> {
         let client = self.client(None)?;
         let user = || client.user(self.mailbox());
@@ -111,10 +132,14 @@ impl Desk {
             .collect();
         let mut mime = Map::new();
         for id in &ids {
-            let bytes = good(user().message(encode(id)).get_messages_content().send().await?)
-                .await?
-                .bytes()
-                .await?;
+            let bytes = good(
+                self.message(&client, Method::GET, id, &["$value"], None)?
+                    .send()
+                    .await?,
+            )
+            .await?
+            .bytes()
+            .await?;
             let hex: String = Sha256::digest(&bytes)
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
@@ -125,9 +150,7 @@ impl Desk {
             bail!("two messages are needed")
         };
         let read: Value = good(
-            user()
-                .message(encode(marked))
-                .update_messages(&json!({"isRead": true}))
+            self.message(&client, Method::PATCH, marked, &[], Some(&json!({"isRead": true})))?
                 .send()
                 .await?,
         )
@@ -135,10 +158,14 @@ impl Desk {
         .json()
         .await?;
         let move_to = json!({"destinationId": "archive"});
-        let there: Value = good(user().message(encode(moved)).move_message(&move_to).send().await?)
-            .await?
-            .json()
-            .await?;
+        let there: Value = good(
+            self.message(&client, Method::POST, moved, &["move"], Some(&move_to))?
+                .send()
+                .await?,
+        )
+        .await?
+        .json()
+        .await?;
         let missing = user()
             .message("AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0AAAAAAAAAAAAAAAAAAA")
             .get_messages()
@@ -199,12 +226,7 @@ impl Desk {
     }
 
     async fn one(&self, client: &GraphClient, id: &str, path: &Path) -> anyhow::Result<()> {
-        let answer = client
-            .user(self.mailbox())
-            .message(encode(id))
-            .get_messages_content()
-            .send()
-            .await?;
+        let answer = self.message(client, Method::GET, id, &["$value"], None)?.send().await?;
         let mut chunks = good(answer).await?.bytes_stream();
         let mut file = tokio::fs::File::create(path).await?;
         while let Some(chunk) = chunks.try_next().await? {
@@ -213,21 +235,13 @@ impl Desk {
         file.flush().await?;
         let mark = json!({"isRead": true});
         good(
-            client
-                .user(self.mailbox())
-                .message(encode(id))
-                .update_messages(&mark)
+            self.message(client, Method::PATCH, id, &[], Some(&mark))?
                 .send()
                 .await?,
         )
         .await?;
         Ok(())
     }
-}
-
-/// Ids hold `/` and `+`, which the SDK puts into the path as they are.
-fn encode(id: &str) -> String {
-    utf8_percent_encode(id, NON_ALPHANUMERIC).to_string()
 }
 
 /// The SDK takes every status for an answer.
@@ -239,7 +253,7 @@ async fn good(answer: reqwest::Response) -> anyhow::Result<reqwest::Response> {
 }
 
 /// All pages of a collection: items, how many pages, and the deltaLink of the last.
-async fn walk(first: graph_rs_sdk::http::RequestHandler) -> anyhow::Result<(Vec<Value>, usize, Option<String>)> {
+async fn walk(first: RequestHandler) -> anyhow::Result<(Vec<Value>, usize, Option<String>)> {
     let (mut items, mut count, mut link) = (Vec::new(), 0, None);
     let mut pages = first.paging().stream::<Value>()?;
     while let Some(page) = pages.next().await {
