@@ -9,7 +9,7 @@ help:
 	@echo "             (ARGS='--mail DIR' imports mail of yours; needs Rust, a C compiler and make)"
 	@echo "make test    everything: builds once, fetches what tests need, runs every test"
 	@echo "make check   format, lints, licences and the walls between the crates"
-	@echo "make bench   how fast an import is, with the real binary; prints a table"
+	@echo "make bench   how fast an import is, with the real binary; prints a table (ARGS=mix: scenes that begin so)"
 
 # The development profile: the same build that `make test` uses, so that nothing is compiled twice.
 demo:
@@ -22,4 +22,4 @@ check:
 	@scripts/check
 
 bench:
-	@scripts/bench
+	@scripts/bench $(ARGS)
