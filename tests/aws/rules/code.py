@@ -52,8 +52,8 @@ def binaries_agree(template, rights):
     if built != wanted:
         problems.append(f"the template builds {built}, the table says {wanted}")
     shared = template["Globals"]["Function"]
-    if shared.get("Runtime") != "provided.al2023" or shared.get("CodeUri") != "functions" or shared.get("Architectures") != [{"Ref": "Architecture"}]:
-        problems.append("the functions must be built in functions/ for provided.al2023 and the architecture that was asked for")
+    if shared.get("Runtime") != "provided.al2023" or shared.get("CodeUri") != "." or shared.get("Architectures") != [{"Ref": "Architecture"}]:
+        problems.append("the functions must be built at the top, over one target directory, for provided.al2023 and the architecture that was asked for")
     return problems
 
 
