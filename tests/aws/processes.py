@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +16,10 @@ from cfn import ROOT
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 AWS = TARGET / "aws"
 LOGS = AWS / "logs"
+
+
+# Whoever ends the tests ends what they started.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 class NotInTime(Exception):
@@ -36,10 +41,15 @@ def clean_environment(**more):
 def start(name, command, environment, **more):
     """Starts a program in a process group of its own, and ends the group with the tests."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    log = open(LOGS / f"{name}.log", "wb")
-    process = subprocess.Popen(
-        [str(part) for part in command], env=environment, stdin=subprocess.DEVNULL, stderr=log, stdout=more.get("stdout", log), start_new_session=True
-    )
+    with open(LOGS / f"{name}.log", "wb") as log:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stderr=log,
+            stdout=more.get("stdout", log),
+            start_new_session=True,
+        )
     atexit.register(stop, process)
     return process
 
@@ -87,3 +97,25 @@ def run(name, command, environment, seconds, cwd=ROOT):
         )
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{path.read_text()[-4000:]}")
+
+
+def descendants(parent):
+    """Every process below one of ours: (id, its environment)."""
+    children = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+                children.setdefault(int(fields[1]), []).append(int(entry.name))
+            except OSError:
+                continue
+    found, open_ = [], [parent]
+    while open_:
+        for child in children.get(open_.pop(), []):
+            open_.append(child)
+            try:
+                pairs = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            found.append((child, dict(pair.decode(errors="replace").split("=", 1) for pair in pairs if b"=" in pair)))
+    return found
