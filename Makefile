@@ -8,7 +8,7 @@ help:
 	@echo "make demo    simulated Microsoft 365 tenant and a first import; Ctrl-C ends it and cleans up"
 	@echo "             (ARGS='--mail DIR' imports mail of yours; needs Rust, a C compiler and make)"
 	@echo "make test    everything: builds once, fetches what tests need, runs every test"
-	@echo "make test-aws  only the AWS side: the template deployed to an offline emulator (part of make test; needs Python 3.11)"
+	@echo "make test-aws only the AWS side: the template deployed to an offline emulator (part of make test; needs Python 3.11)"
 	@echo "make check   format, lints, licences and the walls between the crates"
 	@echo "make bench   how fast an import is, with the real binary; prints a table"
 

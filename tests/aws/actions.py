@@ -100,7 +100,7 @@ ACTIONS = [
     Action("delete a refresh token", "secretsmanager", delete("grant"), {"console"}),
     Action("list the secrets", "secretsmanager", lambda c, p: c.list_secrets(), set()),
     Action("write into the archive", "s3", lambda c, p: c.put_object(Bucket=p.bucket, Key=f"probe/{uuid.uuid4().hex}", Body=b"x"), {"importer"}),
-    Action("read the archive", "s3", lambda c, p: c.get_object(Bucket=p.bucket, Key="probe/object"), {"importer", "console"}),
+    Action("read the archive", "s3", lambda c, p: c.get_object(Bucket=p.bucket, Key="probe/object"), {"importer"}),
     Action("list the archive", "s3", lambda c, p: c.list_objects_v2(Bucket=p.bucket, MaxKeys=1), {"importer"}),
     Action("remove from the archive", "s3", lambda c, p: c.delete_object(Bucket=p.bucket, Key="probe/none"), {"importer"}),
     Action("remove a version for good", "s3", lambda c, p: c.delete_object(Bucket=p.bucket, Key="probe/none", VersionId="null"), set()),

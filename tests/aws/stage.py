@@ -7,6 +7,7 @@ import time
 import zipfile
 from pathlib import Path
 
+from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
 import books
@@ -141,7 +142,8 @@ class Stage:
             ExpressionAttributeNames={"#p": "partition"},
             ExpressionAttributeValues={":p": {"S": partition}},
         )
-        return [item for page in pages for item in page["Items"]]
+        plain = TypeDeserializer().deserialize
+        return [{name: plain(value) for name, value in item.items()} for page in pages for item in page["Items"]]
 
     def runs_as_text(self, account):
         """The reports of an account's runs, as they are kept."""
