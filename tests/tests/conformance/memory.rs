@@ -243,7 +243,7 @@ async fn memory_counts_its_faults_and_its_dead() {
     memory.publisher.faults().clear();
     assert_eq!(memory.armed(), 0);
     let http: Arc<dyn shared::ports::Http> =
-        Arc::new(local::adapters::ReqwestHttp::new(&local::adapters::HttpOptions::default()).expect("a client"));
+        Arc::new(local::adapters::wire(&local::adapters::HttpOptions::default()).expect("a client"));
     let ports = memory.ports("one", http);
     assert!(!(ports.dead)("two"));
     memory.bury("two");

@@ -158,7 +158,7 @@ impl Site {
         let router = router(WebOptions {
             ports: world.ports(),
             tokens: Arc::clone(&tokens) as Arc<dyn Tokens>,
-            archive: world.archive(),
+            archive: Some(world.archive()),
             trusted: TrustedOrigins::with(vec![Origin::parse(ORIGIN).expect("an origin")]),
             public_url: Url::parse(PUBLIC).expect("a URL"),
             other_hosts: ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec(),
