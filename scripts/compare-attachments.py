@@ -9,6 +9,7 @@ Reads every `message.eml` below ARCHIVE with the `message.json` beside it and pr
 """
 
 import email
+import email.header
 import email.policy
 import hashlib
 import json
@@ -36,6 +37,21 @@ def content(part):
     return part.get_payload(decode=True) or b""
 
 
+def shown(text):
+    """A name as it may be shown: decoded (RFC 2047, which mail programs use in parameters, too), on one line."""
+    try:
+        text = str(email.header.make_header(email.header.decode_header(text)))
+    except (LookupError, UnicodeError, ValueError):
+        pass
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def name_of(part):
+    """The name CPython sees; nothing where there is none."""
+    name = part.get_filename()
+    return shown(name) if name else None
+
+
 def is_attachment(part, body_seen):
     """What is shown as text is no attachment; everything else is (RFC 2183 2.8, RFC 8621 4.1.4)."""
     disposition = part.get_content_disposition()
@@ -56,12 +72,23 @@ def expected(raw):
     return message, found
 
 
+def boundary_twice(part, above=()):
+    """Whether a multipart lies inside of one that has the same boundary."""
+    boundary = part.get_boundary()
+    if part.get_content_maintype() == "multipart" and boundary and boundary in above:
+        return True
+    inner = part.get_payload() if part.is_multipart() else ()
+    return any(boundary_twice(one, (*above, boundary)) for one in inner)
+
+
 def category(message, part, files, raw):
     """Why one attachment of CPython's differs from ours, as far as a rule tells. `files`: bytes of ours that differ."""
     defects = {type(defect).__name__ for inner in message.walk() for defect in inner.defects}
     if part is not None and part.get_content_maintype() == "message":
         # As sent: what we kept stands in the message, byte by byte.
         return "message-written-anew" if any(data and data in raw for data in files) else "unexplained"
+    if part is None and boundary_twice(message):
+        return "boundary-used-twice"
     if part is not None and part.get_content_type().startswith("multipart/"):
         return "multipart-without-parts"
     if part is not None and {"InvalidBase64CharactersDefect", "InvalidBase64PaddingDefect",
@@ -79,12 +106,19 @@ def compare(directory):
     record = json.loads((directory / "message.json").read_text(encoding="utf-8"))
     message, theirs = expected(raw)
     ours = [(one["content_type"], one["sha256"], one["file_name"]) for one in record["attachments"]]
+    names = [(one["sha256"], one["name"]) for one in record["attachments"]]
     hashes = [sha for _, sha, _ in ours]
     missing = []
+    out = []
     for kind, data, part in theirs:
         sha = sha256(data)
         if sha in hashes:
             hashes.remove(sha)
+            name = name_of(part)
+            # Our name for what has none says so itself; the same bytes may be there several times under other names.
+            if name and (sha, name) not in names:
+                known = [ours for hashed, ours in names if hashed == sha]
+                out.append({"what": "name", "type": kind, "name": name, "ours": known, "category": "unexplained"})
         else:
             missing.append((kind, data, part))
     added = []
@@ -92,13 +126,12 @@ def compare(directory):
         if sha in hashes:
             hashes.remove(sha)
             added.append((kind, name))
-    out = []
     for kind, data, part in missing:
         # Its other side: what we have of the same type and CPython has not.
         files = [(directory / "attachments" / name).read_bytes() for other, name in added if other == kind]
         out.append({"what": "missing", "type": kind, "bytes": len(data), "category": category(message, part, files, raw)})
     for kind, name in added:
-        twin = next((one for one in out if one["type"] == kind), None)
+        twin = next((one for one in out if one["what"] == "missing" and one["type"] == kind), None)
         why = twin["category"] if twin else category(message, None, [], raw)
         out.append({"what": "added", "type": kind, "name": name, "category": why})
     for one in out:

@@ -29,6 +29,9 @@ const CALL: Duration = Duration::from_secs(10);
 /// The longest an invocation of another function may take: token-refresh waits for a lease and for Microsoft.
 const INVOKE: Duration = Duration::from_secs(120);
 
+/// The configuration of SDK clients, under a name of ours for those who do not know the SDK.
+pub type Sdk = SdkConfig;
+
 /// The configuration of all SDK clients: no retries, because only callers know what a lost race means.
 pub fn config(client: &Client, account: &Account) -> SdkConfig {
     let wire = SharedHttpConnector::new(Wire(client.clone()));

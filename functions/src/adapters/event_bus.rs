@@ -37,20 +37,23 @@ pub struct EventBus {
 /// An event ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
+    /// The account, as the event's resource: rules may ask for it.
+    account: String,
     detail_type: String,
     detail: String,
 }
 
 impl Entry {
-    fn of(event: &Value) -> Self {
+    fn of(account: &str, event: &Value) -> Self {
         Self {
+            account: account.to_owned(),
             detail_type: event.get("type").and_then(Value::as_str).unwrap_or(UNNAMED).to_owned(),
             detail: event.to_string(),
         }
     }
 
     fn bytes(&self) -> usize {
-        TIME_BYTES + SOURCE.len() + self.detail_type.len() + self.detail.len()
+        TIME_BYTES + SOURCE.len() + self.account.len() + self.detail_type.len() + self.detail.len()
     }
 }
 
@@ -70,6 +73,7 @@ impl EventBus {
                 .source(SOURCE)
                 .detail_type(&entry.detail_type)
                 .detail(&entry.detail)
+                .resources(&entry.account)
                 .event_bus_name(&*self.bus)
                 .build()
         });
@@ -103,9 +107,9 @@ fn portion(entries: &[Entry]) -> usize {
 
 #[async_trait]
 impl Publisher for EventBus {
-    async fn publish(&self, _account: &str, events: &[Value]) -> Result<(), PublishError> {
+    async fn publish(&self, account: &str, events: &[Value]) -> Result<(), PublishError> {
         check_events(events)?;
-        let entries: Vec<Entry> = events.iter().map(Entry::of).collect();
+        let entries: Vec<Entry> = events.iter().map(|event| Entry::of(account, event)).collect();
         let mut delivered = 0;
         while delivered < entries.len() {
             let rest = &entries[delivered..];
@@ -134,7 +138,7 @@ mod tests {
     fn entries(sizes: &[usize]) -> Vec<Entry> {
         sizes
             .iter()
-            .map(|size| Entry::of(&json!({"type": "message.imported", "text": "x".repeat(*size)})))
+            .map(|size| Entry::of("desk", &json!({"type": "message.imported", "text": "x".repeat(*size)})))
             .collect()
     }
 

@@ -31,17 +31,15 @@ impl GraphClient {
             method: Method::POST,
             body: Some(json!({ "requests": self.parts(ids) })),
             parts,
+            // The marks can go alone; trying long would only cost time.
+            tries: 2,
             ..Call::get(Kind::Write, self.root(&["$batch"]))
         };
-        self.counts.batches.fetch_add(1, Ordering::Relaxed);
         let answer = match self.json(&call).await {
             Ok(answer) => answer.value,
             Err(error) => {
-                // A proxy or a policy that does not let batches through must not cost a request per batch.
-                if matches!(
-                    error.kind,
-                    GraphErrorKind::Refused | GraphErrorKind::Forbidden | GraphErrorKind::NotFound
-                ) {
+                // What does not let batches through, a proxy or a policy, must not cost a request per batch.
+                if !matches!(error.kind, GraphErrorKind::Throttled { .. }) {
                     self.pace.refused();
                 }
                 return Err(error);

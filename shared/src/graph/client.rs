@@ -17,6 +17,7 @@ use crate::{
 };
 
 use super::{
+    coding::Coding,
     counts::{Counts, Kind},
     error::{EnvelopeError, GraphError, GraphErrorKind, final_kind, sentence},
     governor::{Governor, Slot},
@@ -62,6 +63,8 @@ pub(super) struct Call {
     pub(super) repeatable: bool,
     /// As how many requests Microsoft counts it.
     pub(super) parts: u32,
+    /// Its answer is read whole and may come compressed.
+    pub(super) whole: bool,
 }
 
 impl Call {
@@ -75,6 +78,15 @@ impl Call {
             tries: 4,
             repeatable: true,
             parts: 1,
+            whole: true,
+        }
+    }
+
+    /// For bytes that are streamed.
+    pub(super) fn stream(kind: Kind, url: Url) -> Self {
+        Self {
+            whole: false,
+            ..Self::get(kind, url)
         }
     }
 }
@@ -92,6 +104,7 @@ pub struct MimeStream {
 pub(super) struct Answer {
     pub(super) length: Option<u64>,
     pub(super) content_type: Option<String>,
+    pub(super) coding: Coding,
     pub(super) server_date: Option<jiff::Timestamp>,
     pub(super) body: Body,
     pub(super) slot: Slot,
@@ -221,6 +234,14 @@ impl GraphClient {
     /// Sends a call until it has a stream.
     pub(super) async fn stream(&self, call: &Call) -> Result<MimeStream, GraphError> {
         let answer = self.send(call).await?;
+        if let Coding::Other(_) | Coding::Gzip = answer.coding {
+            // The record is the bytes as Exchange has them: what something in between made of them is not kept.
+            let what = format!(
+                "{}: the bytes came compressed, which was not asked for",
+                call.kind.words()
+            );
+            return Err(GraphError::new(GraphErrorKind::Unavailable, what));
+        }
         let (slot, counts) = (answer.slot, Arc::clone(&self.counts));
         let bytes = answer.body.inspect_ok(move |chunk| {
             // The slot is part of the stream: it is free again when the body has ended or is given up.
@@ -255,7 +276,11 @@ async fn collect(answer: Answer, limit: usize) -> Result<Vec<u8>, HttpError> {
             reason: format!("{} of {length} bytes came", bytes.len()),
         });
     }
-    Ok(bytes)
+    let coding = answer.coding;
+    coding.undone(bytes, limit).map_err(|reason| HttpError::Broken {
+        host: "Graph".into(),
+        reason,
+    })
 }
 
 /// JSON as Graph sends it: raw control characters inside of texts were seen, which JSON forbids (RFC 8259 section 7).

@@ -181,7 +181,7 @@ impl GraphClient {
     /// The MIME of a message.
     pub async fn mime(&self, id: &ImmutableId) -> Result<MimeStream, GraphError> {
         let url = self.url(&["messages", &id.0, "$value"]);
-        let stream = self.stream(&Call::get(Kind::Mime, url)).await?;
+        let stream = self.stream(&Call::stream(Kind::Mime, url)).await?;
         // Something in between answered in the mail's place: a page or an error that says 200. Graph itself says
         // text/plain or application/octet-stream here.
         let kind = stream.content_type.as_deref().unwrap_or_default().to_ascii_lowercase();
@@ -228,7 +228,7 @@ impl GraphClient {
     /// The bytes of one attachment.
     pub(super) async fn attachment(&self, id: &ImmutableId, attachment: &str) -> Result<MimeStream, GraphError> {
         let url = self.url(&["messages", &id.0, "attachments", attachment, "$value"]);
-        self.stream(&Call::get(Kind::Mime, url)).await
+        self.stream(&Call::stream(Kind::Mime, url)).await
     }
 
     /// Marks a message as read.

@@ -2,6 +2,7 @@
 
 mod batch;
 mod client;
+mod coding;
 mod counts;
 mod error;
 mod governor;

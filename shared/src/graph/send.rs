@@ -15,6 +15,7 @@ use crate::{
 
 use super::{
     client::{Answer, Call, GraphClient},
+    coding::{self, Coding},
     counts::Kind,
     error::{Envelope, EnvelopeError, GraphError, GraphErrorKind, Verdict, final_kind, retry_after, sentence, verdict},
     governor::{REQUESTS_PER_WINDOW, Slot, Wait},
@@ -46,7 +47,9 @@ struct No {
 
 impl No {
     async fn read(call: &Call, parts: &http::response::Parts, body: Body, now: jiff::Timestamp) -> Self {
-        let bytes = read_error(body).await;
+        let bytes = Coding::of(&parts.headers)
+            .undone(read_error(body).await, ERROR_BYTES)
+            .unwrap_or_default();
         let EnvelopeError { code, message } = serde_json::from_slice::<Envelope>(&bytes)
             .ok()
             .and_then(|envelope| envelope.error)
@@ -81,6 +84,7 @@ fn answer(headers: &HeaderMap, body: Body, slot: Slot) -> Answer {
     Answer {
         length: text(headers, "content-length").and_then(|length| length.parse().ok()),
         content_type: text(headers, "content-type"),
+        coding: Coding::of(headers),
         server_date: text(headers, "date")
             .and_then(|date| httpdate::parse_http_date(&date).ok())
             .and_then(|date| jiff::Timestamp::try_from(date).ok()),
@@ -179,6 +183,9 @@ impl GraphClient {
         self.counts.waited.fetch_add(waited, Ordering::Relaxed);
         let slot = entered.map_err(|wait| throttled(call, wait))?;
         self.counts.requests[call.kind as usize].fetch_add(call.parts.into(), Ordering::Relaxed);
+        self.counts
+            .batches
+            .fetch_add(u64::from(call.parts > 1), Ordering::Relaxed);
         Ok(slot)
     }
 
@@ -247,6 +254,9 @@ fn request(call: &Call, token: &crate::secret::Secret, id: &str) -> Result<http:
         .header(header::AUTHORIZATION, bearer)
         .header("client-request-id", id)
         .header("Prefer", prefer);
+    if call.whole {
+        request = request.header(header::ACCEPT_ENCODING, coding::ACCEPTED);
+    }
     let body = match &call.body {
         Some(body) => {
             request = request.header(header::CONTENT_TYPE, "application/json");

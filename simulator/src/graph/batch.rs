@@ -1,7 +1,7 @@
 //! `$batch`: up to twenty requests in one, each counted, throttled and answered on its own.
 
 use super::{GraphError, RequestKind, authorize, begin, dress, one};
-use crate::faults::answer::{spoil, whole_answer};
+use crate::faults::answer::whole_answer;
 use crate::faults::board::Target;
 use crate::faults::body::whole;
 use crate::readings::BatchWidth;
@@ -44,9 +44,7 @@ pub(crate) async fn answer(simulator: &Simulator, call: &Call) -> Reply {
             Err(error) => error.reply(&request),
         },
     };
-    if let Some(fault) = &fault {
-        reply = spoil(reply, fault).await;
-    }
+    reply = super::gzip::send_off(call, reply, fault.as_ref()).await;
     dress(simulator, call, &request, &mut reply);
     reply
 }

@@ -5,6 +5,7 @@ mod batch;
 pub(crate) mod delta;
 mod error;
 mod folders;
+mod gzip;
 mod messages;
 mod permission;
 mod prefer;
@@ -109,8 +110,8 @@ async fn pass(
     if sight == Sight::Basic {
         reply = dimmed(reply).await;
     }
-    if let Some(fault) = &fault {
-        reply = spoil(reply, fault).await;
+    reply = gzip::send_off(call, reply, fault.as_ref()).await;
+    if fault.is_some() {
         watch_hold_off(simulator, &lane, &reply);
     }
     if reply.extensions().get::<ConnectionReset>().is_some() {

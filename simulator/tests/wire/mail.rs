@@ -1,6 +1,6 @@
 //! Folders, lists, messages, MIME and attachments.
 
-use crate::client::{DESK, START_MS, desk, encode, ids, options};
+use crate::client::{DESK, IMMUTABLE, START_MS, desk, encode, ids, options};
 use http::Method;
 use simulator::readings::{FolderValue, NestedFolders, ValueType};
 use simulator::{Delivery, Options, Readings};
@@ -264,4 +264,47 @@ async fn meeting_messages_and_drafts_are_told_apart() {
     client.simulator.send_draft(DESK, &id).unwrap();
     let sent = client.simulator.truth(None).pop().unwrap();
     assert_eq!((sent.draft, sent.folder.as_deref()), (false, Some("sentitems")));
+}
+
+#[tokio::test]
+async fn json_is_compressed_for_those_who_accept_it_and_mime_is_not() {
+    use std::io::Read as _;
+
+    let client = desk(options()).await;
+    client.simulator.fill(DESK, "inbox", 20, 5).unwrap();
+    let path = "/messages?$top=20&$select=id,subject";
+    let plain = client.get(path).await;
+    assert_eq!(plain.header("content-encoding"), "");
+    for (accept, coded) in [
+        ("gzip", true),
+        ("br;q=1.0, GZIP;q=0.5", true),
+        ("gzip;q=0", false),
+        ("br", false),
+    ] {
+        let answer = client
+            .graph(Method::GET, path, &[IMMUTABLE, ("accept-encoding", accept)], "")
+            .await;
+        assert_eq!(answer.header("content-encoding") == "gzip", coded, "{accept}");
+        let mut bytes = Vec::new();
+        if coded {
+            flate2::read::GzDecoder::new(&*answer.bytes)
+                .read_to_end(&mut bytes)
+                .unwrap();
+            assert!(answer.bytes.len() < plain.bytes.len() / 2, "it is smaller");
+        } else {
+            bytes.extend_from_slice(&answer.bytes);
+        }
+        assert_eq!(bytes, plain.bytes, "{accept}");
+    }
+    let id = encode(plain.items()[0]["id"].as_str().unwrap());
+    let mime = client
+        .graph(
+            Method::GET,
+            &format!("/messages/{id}/$value"),
+            &[IMMUTABLE, ("accept-encoding", "gzip")],
+            "",
+        )
+        .await;
+    assert_eq!(mime.status, 200);
+    assert_eq!(mime.header("content-encoding"), "");
 }

@@ -10,6 +10,6 @@ mod desk;
 mod program;
 
 pub use books::{Books, sha256};
-pub use corpus::{Corpus, corpus};
+pub use corpus::{Corpus, corpus, cpython};
 pub use desk::Desk;
 pub use program::{Program, Said, binary, peak_memory_kib, setting};

@@ -48,7 +48,7 @@ async fn vault_suite_with_a_key_file() {
     let clock = ManualClock::default();
     let moved = clock.clone();
     let reopen: vault::Reopen = Box::new(move || Arc::new(sealed(&data_dir, &clock)) as Arc<dyn Vault>);
-    vault::all(&reopen, &|duration| moved.advance(duration)).await;
+    vault::all(&reopen, &|duration| moved.advance(duration), vault::Strain::default()).await;
     let back = |duration| moved.turn_back(duration);
     vault::wrong_clock(&*reopen(), &|duration| moved.advance(duration), &back).await;
 }
@@ -70,7 +70,7 @@ async fn vault_suite_with_a_passphrase() {
         );
         Arc::new(vault.expect("a vault")) as Arc<dyn Vault>
     });
-    vault::all(&reopen, &|duration| moved.advance(duration)).await;
+    vault::all(&reopen, &|duration| moved.advance(duration), vault::Strain::default()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +93,7 @@ async fn publisher_suite() {
         loop {
             let more = tail.poll().expect("poll");
             if more.is_empty() {
-                return events;
+                return Box::pin(async move { events });
             }
             events.extend(more);
         }

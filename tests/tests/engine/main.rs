@@ -5,6 +5,7 @@
 mod accounts;
 mod actions;
 mod basics;
+mod batches;
 mod crashes;
 mod debts;
 mod delta;
