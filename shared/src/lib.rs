@@ -19,5 +19,8 @@ pub mod ports;
 pub mod records;
 pub mod secret;
 pub mod store_rules;
+pub mod system;
 pub mod time;
+pub mod watch;
 pub mod web;
+pub mod wire;

@@ -4,6 +4,7 @@
     reason = "this crate is tests: a broken expectation is a failed test"
 )]
 
+pub mod aws;
 pub mod binary;
 pub mod cli;
 pub mod conformance;

@@ -6,8 +6,8 @@ use object_store::ObjectStore;
 use shared::ports::{Clock, Ports, Rng, Store};
 
 use super::{
-    DataDir, EventLog, HttpOptions, Instance, KeySource, OpenError, Passphrase, ReqwestHttp, SealedVault, SqliteStore,
-    SystemClock, SystemRng, TimerScheduler, open_archive,
+    DataDir, EventLog, HttpOptions, Instance, KeySource, OpenError, Passphrase, SealedVault, SqliteStore, SystemClock,
+    SystemRng, TimerScheduler, open_archive, wire,
 };
 
 /// What an admin may choose about the adapters.
@@ -60,7 +60,7 @@ pub fn open(data_dir: DataDir, options: &OpenOptions) -> Result<Opened, OpenErro
         vault: Arc::new(vault.clone()),
         scheduler: Arc::new(timers.clone()),
         publisher: Arc::new(events.clone()),
-        http: Arc::new(ReqwestHttp::new(&options.http)?),
+        http: Arc::new(wire(&options.http)?),
         clock,
         rng,
         instance: instance.name(),

@@ -1,7 +1,7 @@
 //! `postroom account`: list, check, enable, disable, remove.
 
 use serde_json::{Value, json};
-use shared::{error::exit, records::accounts::AccountRow};
+use shared::{error::exit, manage::shown, records::accounts::AccountRow};
 
 use super::{
     Desk, account_edit, account_show,
@@ -81,7 +81,7 @@ async fn list(desk: &Desk) -> Result<Answer, Failure> {
     } else {
         table.text()
     };
-    let all = rows.iter().map(account_show::account_json).collect();
+    let all = rows.iter().map(shown::account).collect();
     Ok(Answer::new(Value::Array(all), text))
 }
 
@@ -138,7 +138,7 @@ async fn switch(desk: &Desk, id: &str, enabled: bool) -> Result<Answer, Failure>
         // The schedule is put all the same: it may have been lost between the two writes of an earlier call.
         desk.schedule(&row.account).await?;
         let text = format!("Account `{id}` was {word} already.");
-        return Ok(Answer::new(account_show::account_json(&row), text));
+        return Ok(Answer::new(shown::account(&row), text));
     }
     desk.manage().switch_account(&row, enabled).await?;
     let text = if enabled {
@@ -150,7 +150,7 @@ async fn switch(desk: &Desk, id: &str, enabled: bool) -> Result<Answer, Failure>
         format!("Account `{id}` is disabled: it runs no more on schedule. `postroom import {id}` still works.")
     };
     let row = desk.accounts.get(id).await?;
-    Ok(Answer::new(account_show::account_json(&row), text))
+    Ok(Answer::new(shown::account(&row), text))
 }
 
 async fn remove(desk: &Desk, id: &str, yes: bool) -> Result<Answer, Failure> {

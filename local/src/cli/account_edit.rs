@@ -1,20 +1,13 @@
 //! `postroom account add` and `edit`.
 
 use shared::{
-    account::{AfterImport, FolderName, Mailbox, Start, parse_interval, parse_size, show_interval},
+    account::{Start, show_interval},
     credential::GrantType,
-    field::{FieldError, Id, one_line},
-    manage::{AccountForm, needs_sign_in, not_in_the_future, same_cloud},
+    manage::{AccountChanges, AccountForm, shown},
     records::accounts::AccountRow,
 };
 
-use super::{
-    Desk,
-    account_show::{account_json, start},
-    arguments::AccountFields,
-    failure::Failure,
-    output::Answer,
-};
+use super::{Desk, account_show::start, arguments::AccountFields, failure::Failure, output::Answer};
 
 /// A new account as typed.
 pub(crate) struct Typed {
@@ -49,7 +42,7 @@ pub(super) async fn add(desk: &Desk, typed: Typed) -> Result<Answer, Failure> {
     } else {
         format!("It is disabled; `postroom import {id}` imports now.")
     });
-    Ok(Answer::new(account_json(&row), text))
+    Ok(Answer::new(shown::account(&row), text))
 }
 
 /// Checks, stores, schedules; fixes the instant that `now` stands for.
@@ -88,13 +81,8 @@ async fn begin(desk: &Desk, id: &str) {
     }
 }
 
-fn folders(typed: &[String]) -> Result<Vec<FolderName>, FieldError> {
-    typed.iter().map(|folder| FolderName::parse(folder)).collect()
-}
-
 pub(super) async fn edit(desk: &Desk, id: &str, changes: Changes) -> Result<Answer, Failure> {
     let row = desk.accounts.get(id).await?;
-    let mut account = row.account.clone();
     let Changes {
         mailbox,
         start: new_start,
@@ -102,49 +90,28 @@ pub(super) async fn edit(desk: &Desk, id: &str, changes: Changes) -> Result<Answ
         fields,
         no_subfolders,
     } = changes;
-    if let Some(mailbox) = mailbox {
-        account.mailbox = Mailbox::parse(&mailbox)?;
-    }
-    if let Some(text) = new_start {
-        account.start = not_in_the_future(Start::parse(&text)?, desk.now())?;
-    }
-    if let Some(credential) = credential {
-        account.credential = Id::parse("credential", &credential)?;
-    }
-    if let Some(text) = fields.description {
-        account.description = one_line("description", &text, 200)?;
-    }
-    if !fields.folders.is_empty() {
-        account.folders = folders(&fields.folders)?;
-    }
-    if fields.subfolders || no_subfolders {
-        account.subfolders = fields.subfolders;
-    }
-    if let Some(text) = fields.after_import {
-        account.after_import = AfterImport::parse(&text)?;
-    }
-    if let Some(text) = fields.every {
-        account.every = parse_interval(&text)?;
-    }
-    if let Some(text) = fields.max_message {
-        account.max_message = parse_size(&text)?;
-    }
-    if account == row.account {
+    let changes = AccountChanges {
+        mailbox,
+        start: new_start,
+        credential,
+        description: fields.description,
+        folders: (!fields.folders.is_empty()).then_some(fields.folders),
+        subfolders: (fields.subfolders || no_subfolders).then_some(fields.subfolders),
+        after_import: fields.after_import,
+        every: fields.every,
+        max_message: fields.max_message,
+    };
+    if !desk.manage().edit_account(&row, &changes).await? {
         return Ok(Answer::new(
-            account_json(&row),
+            shown::account(&row),
             format!("Account `{id}` is as it was: nothing to change was given."),
         ));
     }
-    let used = desk.credential(account.credential.as_str()).await?.credential;
-    needs_sign_in(&account, &used)?;
-    if account.mailbox == row.account.mailbox {
-        same_cloud(&row, &account, &used)?;
-    }
-    desk.accounts.edit(&account, &row).await?;
-    desk.schedule(&account).await?;
-    desk.note(&format!("changed account `{id}`")).await?;
+    let old_start = row.account.start;
+    let row = desk.accounts.get(id).await?;
+    let account = &row.account;
     let mut text = format!("Account `{id}` is changed.");
-    if account.start != row.account.start {
+    if account.start != old_start {
         if account.start == Start::Now {
             begin(desk, id).await;
         }
@@ -155,5 +122,5 @@ pub(super) async fn edit(desk: &Desk, id: &str, changes: Changes) -> Result<Answ
         ));
     }
     let row = desk.accounts.get(id).await?;
-    Ok(Answer::new(account_json(&row), text))
+    Ok(Answer::new(shown::account(&row), text))
 }

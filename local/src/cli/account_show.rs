@@ -1,9 +1,9 @@
 //! An account as it is shown: its settings, how far it is, what is open.
 
-use serde_json::{Value, json};
 use shared::{
     account::{show_interval, show_size},
     import::folder::{FolderProgress, Walk},
+    manage::shown,
     records::accounts::AccountRow,
 };
 
@@ -14,44 +14,6 @@ use super::{
     failure::Failure,
     output::{Answer, ago},
 };
-
-/// An account for scripts.
-pub(crate) fn account_json(row: &AccountRow) -> Value {
-    let account = &row.account;
-    json!({
-        "id": account.id,
-        "description": account.description,
-        "mailbox": account.mailbox,
-        "credential": account.credential,
-        "folders": account.folders,
-        "subfolders": account.subfolders,
-        "start": account.start,
-        "start_at": row.start_at.or_else(|| account.start.instant()).flatten(),
-        "after_import": account.after_import,
-        "every": show_interval(account.every),
-        "max_message": account.max_message,
-        "enabled": account.enabled,
-        "created_at": row.created_at,
-        "state": row.last_run.as_ref().map(|run| run.state),
-        "last_run": row.last_run,
-        "last_success": row.last_success,
-        "recorded": row.recorded,
-        "owed": row.owed,
-        "quarantined": row.quarantined,
-        "actions": row.actions,
-        "undelivered": row.unsent(),
-        "more": row.more,
-        "paused_until": row.paused_until,
-        "progress": row.folders.values().map(|folder| json!({
-            "folder": folder.name,
-            "walk": folder.walk,
-            "walked_at": folder.walked_at,
-            "before_start": folder.before,
-            "listing": folder.listing,
-            "problem": folder.problem,
-        })).collect::<Vec<_>>(),
-    })
-}
 
 pub(super) async fn show(desk: &Desk, id: &str) -> Result<Answer, Failure> {
     let row = desk.accounts.get(id).await?;
@@ -95,7 +57,7 @@ pub(super) async fn show(desk: &Desk, id: &str) -> Result<Answer, Failure> {
     for folder in row.folders.values() {
         lines.push(("Folder", progress(desk, folder)));
     }
-    Ok(Answer::new(account_json(&row), fields_text(&lines)))
+    Ok(Answer::new(shown::account(&row), fields_text(&lines)))
 }
 
 /// Where an account starts.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use shared::{
     credential::GrantType,
+    manage::shown,
     manage::{needs_sign_in, same_cloud},
     ports::{TokenInfo, TokenNeed},
     records::credentials::CredentialRow,
@@ -42,41 +43,6 @@ pub(super) async fn run(desk: &Desk, command: CredentialCommand) -> Result<Answe
     }
 }
 
-/// A credential for scripts; no secret, not even its name in the vault.
-pub(super) fn credential_json(row: &CredentialRow, accounts: &[String]) -> Value {
-    let credential = &row.credential;
-    json!({
-        "id": credential.id,
-        "description": credential.description,
-        "grant_type": credential.grant_type,
-        "authorization_url": credential.authorization_url,
-        "token_url": credential.token_url,
-        "client_id": credential.client_id,
-        "scope": credential.scope,
-        "graph_url": credential.graph_url,
-        "created_at": credential.created_at,
-        "token": row.token.as_ref().map(|token| json!({
-            "expires_at": token.expires_at,
-            "obtained_at": token.obtained_at,
-            "roles": token.roles,
-            "scopes": token.scopes,
-            "tenant": token.tenant,
-        })),
-        "sign_in": row.sign_in.as_ref().map(|sign_in| json!({
-            "who": sign_in.who(),
-            "name": sign_in.name,
-            "tenant": sign_in.identity.tenant,
-            "object": sign_in.identity.object,
-            "at": sign_in.at,
-            "granted": sign_in.granted,
-            "renewable": sign_in.renewable,
-        })),
-        "needs_sign_in": row.needs_sign_in,
-        "problem": row.problem,
-        "accounts": accounts,
-    })
-}
-
 /// The accounts a credential is applied on.
 pub(super) async fn users_of(desk: &Desk, id: &str) -> Result<Vec<String>, Failure> {
     let accounts = desk.accounts.all().await?;
@@ -99,7 +65,7 @@ async fn list(desk: &Desk) -> Result<Answer, Failure> {
             users.len().to_string(),
             row.credential.description.clone(),
         ]);
-        all.push(credential_json(&row, &users));
+        all.push(shown::credential(&row, &users));
     }
     let text = if table.is_empty() {
         "No credentials yet. `postroom credential add --help` shows how to make one.".to_owned()
@@ -125,7 +91,7 @@ async fn show(desk: &Desk, id: &str) -> Result<Answer, Failure> {
     let row = desk.credential(id).await?;
     let users = users_of(desk, id).await?;
     let secret = desk.opened.ports.vault.version(&row.credential.client_secret).await?;
-    let mut value = credential_json(&row, &users);
+    let mut value = shown::credential(&row, &users);
     if let Value::Object(fields) = &mut value {
         let shown = json!({"set": secret.is_some(), "version": secret});
         fields.insert("client_secret".into(), shown);

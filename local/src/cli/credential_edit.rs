@@ -4,12 +4,13 @@ use serde_json::Value;
 use shared::{
     config::Cloud,
     credential::{Credential, CredentialForm, GrantType},
+    manage::shown,
 };
 
 use super::{
     Desk,
     arguments::{CredentialFields, Grant, SecretArguments},
-    credential::{credential_json, users_of},
+    credential::users_of,
     failure::Failure,
     output::Answer,
     secret_input,
@@ -58,7 +59,7 @@ pub(super) async fn add(
         ),
     };
     let row = desk.credential(&id).await?;
-    let value = with_warnings(credential_json(&row, &[]), &warnings);
+    let value = with_warnings(shown::credential(&row, &[]), &warnings);
     Ok(Answer::new(
         value,
         format!("Credential `{id}` is made; its secret lies in the vault.\n{next}"),
@@ -80,7 +81,7 @@ pub(super) async fn edit(
     complain(desk, &warnings);
     let changed = if secret.is_some() { " and its client secret" } else { "" };
     let row = desk.credential(id).await?;
-    let value = with_warnings(credential_json(&row, &users_of(desk, id).await?), &warnings);
+    let value = with_warnings(shown::credential(&row, &users_of(desk, id).await?), &warnings);
     let text = format!("Credential `{id}`{changed} is changed. `postroom credential authorize {id}` tries it.");
     Ok(Answer::new(value, text))
 }

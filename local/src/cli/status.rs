@@ -1,12 +1,11 @@
 //! `postroom status`: one screen.
 
 use serde_json::{Value, json};
-use shared::error::exit;
+use shared::{error::exit, manage::shown};
 
 use super::{
     Desk,
     account::state,
-    account_show::account_json,
     failure::Failure,
     output::{Answer, ago, count, span},
     table::Table,
@@ -77,7 +76,7 @@ pub(super) async fn run(desk: &Desk) -> Result<Answer, Failure> {
     }
     let value = json!({
         "version": env!("CARGO_PKG_VERSION"), "data_dir": dir, "vault_key": key, "serving": served,
-        "silent": silent, "accounts": rows.iter().map(account_json).collect::<Vec<Value>>(),
+        "silent": silent, "accounts": rows.iter().map(shown::account).collect::<Vec<Value>>(),
     });
     Ok(Answer::new(value, text).exit(if silent.is_empty() { exit::OK } else { exit::FAILED }))
 }

@@ -1,6 +1,5 @@
 //! `postroom serve`: runs the enabled accounts on their schedules and shows a status page on loopback.
 
-mod keep_alive;
 mod listen;
 mod runner;
 
@@ -34,7 +33,7 @@ pub(crate) fn router(desk: &Desk, public_url: Url) -> axum::Router {
     web::router(WebOptions {
         ports: desk.opened.ports.clone(),
         tokens: Arc::clone(&desk.tokens),
-        archive: desk.archive.clone(),
+        archive: Some(desk.archive.clone()),
         trusted: desk.config.trusted.clone(),
         public_url,
         other_hosts: ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec(),

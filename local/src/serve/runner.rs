@@ -11,14 +11,14 @@ use std::{
 use jiff::Timestamp;
 use shared::{
     archive::Archive,
-    import::{Importer, RunOptions, report::Outcome},
-    manage::schedule_of,
-    ports::{Ports, Schedule, Tokens},
+    import::{Importer, RunOptions},
+    ports::{Ports, Tokens},
     records::{
         accounts::{AccountRow, Accounts},
         credentials::Credentials,
     },
     time::{between, plus},
+    watch::{self as care, Which, wants_more},
 };
 use tokio::{
     sync::{Semaphore, watch},
@@ -26,7 +26,6 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use super::keep_alive;
 use crate::{cli::Desk, reconcile::reconcile};
 
 /// Mailboxes imported at once.
@@ -35,10 +34,10 @@ const AT_ONCE: usize = 16;
 const TURN: Duration = Duration::from_mins(15);
 /// How often accounts are looked at.
 const LOOK: Duration = Duration::from_secs(5);
-/// Between two runs of an account that asks for more without getting on.
-const PAUSE: Duration = Duration::from_secs(15);
 /// How often schedules are compared with accounts.
 const MEND: Duration = Duration::from_mins(1);
+/// How often credentials are looked at.
+const RENEW: Duration = Duration::from_mins(10);
 /// How often the archive is freed of what no record names.
 const RECONCILE: Duration = Duration::from_hours(24);
 /// How often a silence is told.
@@ -136,36 +135,9 @@ impl Runner {
 
     /// Makes schedules say what accounts say: a process may have died between the two writes.
     pub(super) async fn mend_schedules(&self) {
-        if let Err(problem) = self.try_mend().await {
+        if let Err(problem) = care::mend_schedules(&*self.ports.scheduler, &self.accounts).await {
             warn!(%problem, "the schedules could not be compared with the accounts");
         }
-    }
-
-    async fn try_mend(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        // Schedules first: one that is listed now and whose account is gone afterwards is surely to go.
-        let found: HashMap<String, Schedule> = self
-            .ports
-            .scheduler
-            .list()
-            .await?
-            .into_iter()
-            .map(|schedule| (schedule.account.clone(), schedule))
-            .collect();
-        let rows = self.accounts.all().await?;
-        for row in &rows {
-            let wanted = schedule_of(&row.account);
-            if found.get(&wanted.account) != Some(&wanted) {
-                info!(account = wanted.account, "its schedule is put right");
-                self.ports.scheduler.put(&wanted).await?;
-            }
-        }
-        for account in found.keys() {
-            if !rows.iter().any(|row| row.account.id.as_str() == account) {
-                info!(account, "its schedule goes: there is no such account any more");
-                self.ports.scheduler.remove(account).await?;
-            }
-        }
-        Ok(())
     }
 
     /// Frees the archive of attempts that no record names: of runs that were killed, of mail that was asked for twice.
@@ -213,13 +185,18 @@ impl Runner {
             }
             match self.accounts.all().await {
                 Ok(rows) => {
-                    if renewed.is_none_or(|at| between(at, now) >= keep_alive::LOOK) {
+                    if renewed.is_none_or(|at| between(at, now) >= RENEW) {
                         renewed = Some(now);
                         let in_use = rows.iter().filter(|row| row.account.enabled);
                         let in_use: Vec<String> = in_use.map(|row| row.account.credential.to_string()).collect();
                         let runner = Arc::clone(self);
                         runs.spawn(async move {
-                            keep_alive::renew(&runner.credentials, &*runner.tokens, &in_use, now).await;
+                            let which = Which::SignIns;
+                            if let Err(problem) =
+                                care::look(&runner.credentials, &*runner.tokens, &in_use, which, now).await
+                            {
+                                warn!(%problem, "the credentials could not be read; they are looked at again");
+                            }
                         });
                     }
                     for row in &rows {
@@ -235,19 +212,6 @@ impl Runner {
         }
         while runs.join_next().await.is_some() {}
     }
-}
-
-/// Whether an account should run before its time.
-fn wants_more(row: &AccountRow, now: Timestamp) -> bool {
-    let last = row.last_run.as_ref();
-    let may = row.paused_until.is_none_or(|until| until <= now);
-    // Somebody asked since the last run: whatever came of that one, and whether or not there is a schedule.
-    let asked = row.asked_at.is_some_and(|at| last.is_none_or(|run| run.at < at));
-    let goes_well = last.is_none_or(|run| {
-        // After a failure, and after a wait that Microsoft asked for, the schedule is soon enough.
-        matches!(run.outcome, Outcome::Done | Outcome::Incomplete) && between(run.at, now) >= PAUSE
-    });
-    may && (asked || (row.account.enabled && row.more && goes_well))
 }
 
 /// The dead-man's switch: a line when an account falls silent, every hour while it is, and when it is back.

@@ -10,8 +10,10 @@ use super::message::{Mailbox, ParsedMessage};
 const NAMED: usize = 20;
 /// Characters of the preview.
 const PREVIEW: usize = 200;
-/// Characters of a subject, a name, an address or a message id; the record has them whole.
+/// Characters of a subject or a message id; the record has them whole.
 const LONGEST: usize = 1_000;
+/// Characters of a name or an address. At six bytes of JSON each, 40 of both stay far below what an event may have.
+const NAME: usize = 250;
 /// Bytes of a body that are looked at for the preview: mail from news letters starts with kilobytes of style.
 const LOOKED_AT: usize = 128 * 1024;
 
@@ -63,11 +65,11 @@ impl ParsedMessage {
     }
 }
 
-/// A sender may write kilobytes where a name belongs; an event is one item of at most 400 KB.
+/// A sender may write kilobytes where a name belongs; an event has less than 250,000 bytes.
 fn short(mailbox: &Mailbox) -> Mailbox {
     let mut mailbox = mailbox.clone();
-    mailbox.name = mailbox.name.map(|name| cut(&name, LONGEST));
-    mailbox.address = mailbox.address.map(|address| cut(&address, LONGEST));
+    mailbox.name = mailbox.name.map(|name| cut(&name, NAME));
+    mailbox.address = mailbox.address.map(|address| cut(&address, NAME));
     mailbox
 }
 

@@ -215,6 +215,10 @@ fn count(decision: &Decision, batch: &mut Batch, tally: &mut Tally) {
     if let Some(counter) = counter(decision, tally) {
         *counter += 1;
     }
+    if decision.message.disposition == Disposition::Imported {
+        let received = decision.message.envelope.received;
+        tally.oldest = [tally.oldest, received].into_iter().flatten().min();
+    }
 }
 
 pub(super) fn uncount(decision: &Decision, tally: &mut Tally) {

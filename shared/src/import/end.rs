@@ -48,6 +48,7 @@ impl Importer {
             report.problems.extend(stop.problem.clone());
             report.more = true;
             report.state = meaning.account;
+            report.error_type = Some(meaning.error_type.to_owned());
             report.outcome = match (&stop.next, &stop.problem) {
                 (Next::Retry { .. }, None) => Outcome::Incomplete,
                 (Next::Retry { .. }, Some(_)) => Outcome::Waiting,
@@ -108,6 +109,7 @@ fn fill(report: &mut RunReport, tally: &Tally, row: &AccountRow, counts: &Counts
     let unsigned = |value: i64| u64::try_from(value).unwrap_or_default();
     report.ended_at = now;
     report.imported = tally.imported;
+    report.oldest = tally.oldest;
     report.known = tally.known;
     report.filtered = tally.filtered;
     report.before_start = tally.before_start;

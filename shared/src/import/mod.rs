@@ -53,6 +53,7 @@ mod open;
 mod outbox;
 mod pages;
 pub mod reconcile;
+mod remember;
 pub mod report;
 mod rules;
 pub mod run;

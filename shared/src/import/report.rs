@@ -58,6 +58,9 @@ pub struct RunReport {
     pub state: AccountState,
     /// Messages recorded with an event.
     pub imported: u64,
+    /// When the oldest of these came in, by the server's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<Timestamp>,
     /// Messages on pages that were on record already.
     pub known: u64,
     /// Messages that a rule keeps out.
@@ -98,6 +101,9 @@ pub struct RunReport {
     /// It goes on by itself, not before this instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goes_on_at: Option<Timestamp>,
+    /// What stopped it, by the name of the table in [`crate::error`]; none if nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_type: Option<String>,
     /// What an admin should read.
     pub problems: Vec<Problem>,
 }

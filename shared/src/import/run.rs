@@ -32,6 +32,7 @@ use super::{
     folder::{FolderProgress, Walk},
     lease::{self, Tried},
     open::{self, OpenError},
+    remember::Remembered,
     report::{Outcome, Problem, Progress, RunReport},
     work::Tally,
 };
@@ -48,6 +49,8 @@ pub struct Importer {
     pub(super) archive: Archive,
     /// Access tokens by credential, shared by all runs of this process.
     held: Mutex<HashMap<String, Arc<AccessTokens>>>,
+    /// Credentials as last read, and how long they are believed.
+    remembered: Remembered,
 }
 
 /// How a run is to go.
@@ -159,7 +162,16 @@ impl Importer {
             tokens,
             archive,
             held: Mutex::default(),
+            remembered: Remembered::default(),
         }
+    }
+
+    /// Believes a credential as read for so long, as long as runs with it go well: one table call less for an idle run.
+    /// An edit of it may take as long to take effect; a run that fails reads it anew the next time.
+    #[must_use]
+    pub fn remembering(mut self, credentials: Duration) -> Self {
+        self.remembered = Remembered::for_(credentials);
+        self
     }
 
     /// Runs one account once.
@@ -215,10 +227,7 @@ impl Importer {
             }
             governor.hold(wait);
         }
-        let credential = match Credentials::new(Arc::clone(&self.ports.store))
-            .get(row.account.credential.as_str())
-            .await
-        {
+        let credential = match self.credential(&row, started_at).await {
             Ok(row) => row,
             Err(error) if !matches!(error, RecordError::Missing { .. }) => {
                 end.stop = Some(Stop::record(&error));
@@ -245,6 +254,7 @@ impl Importer {
         let (folders, start) = match opened {
             Ok(opened) => opened,
             Err(error) => {
+                self.remembered.forget(row.account.credential.as_str());
                 end.stop = Some(match &error {
                     OpenError::Graph(error) => Stop::graph(error, self.ports.clock.now()),
                     OpenError::Record(error) => Stop::record(error),
@@ -266,7 +276,21 @@ impl Importer {
         options.progress.set_phase("importing");
         Drive::new(scene, folders, options.clone(), &mut end).go().await;
         end.report.bytes = counts.bytes.load(std::sync::atomic::Ordering::Relaxed);
+        if end.stop.is_some() {
+            self.remembered.forget(row.account.credential.as_str());
+        }
         Ok(self.end(end, &row, &governor, &counts).await)
+    }
+
+    /// The account's credential, from memory where that is allowed.
+    async fn credential(&self, row: &AccountRow, now: Timestamp) -> Result<CredentialRow, RecordError> {
+        let id = row.account.credential.as_str();
+        if let Some(row) = self.remembered.get(id, now) {
+            return Ok(row);
+        }
+        let credential = Credentials::new(Arc::clone(&self.ports.store)).get(id).await?;
+        self.remembered.keep(&credential, now);
+        Ok(credential)
     }
 
     /// The Graph of an account's mailbox.
@@ -380,6 +404,7 @@ impl Importer {
             outcome,
             state,
             imported: 0,
+            oldest: None,
             known: 0,
             filtered: 0,
             before_start: 0,
@@ -399,6 +424,7 @@ impl Importer {
             actions_pending: 0,
             more: false,
             goes_on_at: None,
+            error_type: None,
             problems: Vec::new(),
         }
     }

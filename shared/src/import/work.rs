@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
@@ -57,6 +58,8 @@ pub(super) struct Group {
 /// Counters of a report.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
+    /// When the oldest message that was recorded came in.
+    pub(super) oldest: Option<Timestamp>,
     pub(super) imported: u64,
     pub(super) known: u64,
     pub(super) filtered: u64,

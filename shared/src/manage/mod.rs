@@ -2,8 +2,10 @@
 //!
 //! The command line and the console call the same functions, so that both refuse the same and note the same.
 
+mod account_changes;
 mod accounts;
 mod credentials;
+pub mod shown;
 
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use crate::{
     records::{RecordError, accounts::Accounts, audit::Audit, credentials::Credentials},
 };
 
+pub use account_changes::AccountChanges;
 pub use accounts::{AccountForm, needs_sign_in, not_in_the_future, same_cloud, schedule_of};
 
 /// Why it was not done.

@@ -17,7 +17,7 @@ use std::{
 
 pub use clock::{ManualClock, PausedClock, start_of_time};
 pub use faults::Faults;
-pub use publisher::{MemoryPublisher, PublisherFault};
+pub use publisher::{MemoryPublisher, PublisherFault, check_events};
 pub use rng::SeededRng;
 pub use scheduler::{MemoryScheduler, check_schedule};
 pub use store::{MemoryStore, StoreCall, StoreFault};

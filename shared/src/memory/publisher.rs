@@ -97,8 +97,9 @@ impl Publisher for MemoryPublisher {
     }
 }
 
-/// A batch is in order: every event is an object whose `sequence` is a whole number above the one before.
-fn check_events(events: &[Value]) -> Result<(), PublishError> {
+/// What every publisher refuses: a batch out of order. Every event is an object whose `sequence` is a whole number above
+/// the one before.
+pub fn check_events(events: &[Value]) -> Result<(), PublishError> {
     let mut last = None;
     for event in events {
         let sequence = event.get("sequence").and_then(Value::as_u64);

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     error::Next,
     ports::{HttpError, VaultError},
@@ -14,7 +16,8 @@ use crate::{
 use super::{aadsts, entra::ErrorBody};
 
 /// The kinds of failure.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TokenErrorKind {
     /// The network, a busy server, a rate limit: never a verdict on the credential (P6).
     Transient {
@@ -35,8 +38,9 @@ pub enum TokenErrorKind {
     Unforeseen,
 }
 
-/// Why there is no token. The text is for an admin; it names no secret.
-#[derive(Debug, thiserror::Error)]
+/// Why there is no token. The text is for an admin; it names no secret. It travels where tokens are asked for in another
+/// function.
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 #[error("{what}")]
 pub struct TokenError {
     /// The kind.
@@ -79,7 +83,8 @@ impl TokenError {
         aadsts::explain(numbers)
     }
 
-    pub(crate) fn plain(kind: TokenErrorKind, what: impl Into<String>) -> Self {
+    /// An error of this kind in these words.
+    pub fn plain(kind: TokenErrorKind, what: impl Into<String>) -> Self {
         Self {
             kind,
             what: what.into(),

@@ -83,6 +83,19 @@ pub fn settings_digest(row: &CredentialRow) -> String {
     digest(&parts)
 }
 
+/// The token on record, if it meets the need: nobody is asked for one that is.
+pub fn token_on_record(row: &CredentialRow, need: &TokenNeed, now: Timestamp) -> Option<TokenInfo> {
+    let token = row.token.as_ref()?;
+    let id = row.credential.id.as_str();
+    let fits = token.settings == settings_digest(row);
+    let serves = match need {
+        TokenNeed::Usable => now < token_due(id, token.obtained_at, token.expires_at),
+        TokenNeed::NewerThan(version) => token.version != *version && between(now, token.expires_at) >= USABLE_FOR,
+        TokenNeed::New => false,
+    };
+    (fits && serves).then(|| info_of(&row.credential, token, false))
+}
+
 impl TokenService {
     /// Over these ports.
     pub fn new(ports: Ports) -> Self {
@@ -99,16 +112,7 @@ impl TokenService {
 
     /// The token on record, if it meets the need.
     fn on_record(&self, row: &CredentialRow, need: &TokenNeed) -> Option<TokenInfo> {
-        let now = self.ports.clock.now();
-        let token = row.token.as_ref()?;
-        let id = row.credential.id.as_str();
-        let fits = token.settings == settings_digest(row);
-        let serves = match need {
-            TokenNeed::Usable => now < token_due(id, token.obtained_at, token.expires_at),
-            TokenNeed::NewerThan(version) => token.version != *version && between(now, token.expires_at) >= USABLE_FOR,
-            TokenNeed::New => false,
-        };
-        (fits && serves).then(|| info_of(&row.credential, token, false))
+        token_on_record(row, need, self.ports.clock.now())
     }
 
     /// What a credential that waits for somebody answers, without asking anybody.

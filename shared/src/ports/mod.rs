@@ -1,7 +1,7 @@
 //! Ports: what the house needs from the world outside. A trait only where two adapters exist today.
 //!
 //! Every trait states its contract in prose. The conformance suites in `tests/` are written against the traits and
-//! run over every adapter: memory ([`crate::memory`]), embedded (crate `local`), and later AWS.
+//! run over every adapter: memory ([`crate::memory`]), embedded (crate `local`), and AWS (crate `functions`).
 //! Adapters never retry and never hide a lost race: callers decide, because only they know what a lost race means.
 
 mod store;
@@ -76,7 +76,8 @@ pub struct PublishError {
 ///
 /// At least once on the wire: a batch whose answer was lost is sent again. Every event carries its stable id and its
 /// per-account sequence number, so that a receiver sees each once. An event is an object with a whole number `sequence`,
-/// and these rise within a batch; a batch that breaks this is refused whole.
+/// and these rise within a batch; a batch that breaks this is refused whole. An event has less than 250,000 bytes: more
+/// would not fit through EventBridge, and nothing could be sent after it.
 #[async_trait]
 pub trait Publisher: Send + Sync {
     /// Delivers a batch of one account, in order; all or an error that says how many of them, from the beginning.
@@ -84,7 +85,8 @@ pub trait Publisher: Send + Sync {
 }
 
 /// Which access token will do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TokenNeed {
     /// Any that lives for at least five minutes more.
     Usable,

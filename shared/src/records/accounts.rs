@@ -8,14 +8,14 @@ use serde_json::Value;
 use crate::{
     account::{Account, FolderName, MailboxKey},
     field::FieldError,
-    ports::{Attributes, Change, Condition, Item, Key, Store, StoreError, Write},
+    ports::{Attributes, Change, Condition, Item, Key, PageMark, Query, Store, StoreError, Write},
     time::millis,
 };
 
 pub use super::account_row::AccountRow;
 pub(crate) use super::account_row::StartAt;
 use super::overlap::refuse_overlap;
-use super::{CONFLICT_TRIES, RecordError, attribute, attributes, every, json, number, required};
+use super::{CONFLICT_TRIES, RecordError, Shelf, attribute, attributes, every, json, number, required};
 
 const PARTITION: &str = "accounts";
 const MAILBOXES: &str = "mailboxes";
@@ -73,6 +73,21 @@ impl Accounts {
             .iter()
             .map(AccountRow::read)
             .collect()
+    }
+
+    /// A page of them, by id.
+    pub async fn page(&self, limit: usize, after: Option<PageMark>) -> Result<Shelf<AccountRow>, RecordError> {
+        let query = Query {
+            limit,
+            after,
+            ..Query::all(PARTITION)
+        };
+        let page = self.store.query(&query).await?;
+        let records = page.items.iter().map(AccountRow::read).collect::<Result<_, _>>()?;
+        Ok(Shelf {
+            records,
+            next: page.next,
+        })
     }
 
     /// All mailboxes that ever had an account, by key.

@@ -12,7 +12,7 @@ use crate::{
     time::millis,
 };
 
-use super::{RECORD, RecordError, attribute, attributes, json, number, required, sweep};
+use super::{RECORD, RecordError, attribute, attributes, ending, json, number, required, sweep};
 
 const PARTITION: &str = "authorizations";
 /// What a browser was sent to Microsoft for.
@@ -132,11 +132,8 @@ impl Authorizations {
         cookie: &str,
         expires_at: Timestamp,
     ) -> Result<(), RecordError> {
-        let set = attributes([
-            (RECORD, json(pending)),
-            ("cookie", cookie.into()),
-            ("expires_at", millis(expires_at).into()),
-        ]);
+        let [expires_at, expires] = ending(expires_at);
+        let set = attributes([(RECORD, json(pending)), ("cookie", cookie.into()), expires_at, expires]);
         self.store
             .update(Write::put(Self::key(key), set).when(Condition::Absent))
             .await?;

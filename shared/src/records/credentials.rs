@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::{
     credential::{Credential, SignIn, TokenState},
-    ports::{Attributes, Condition, Item, Key, Store, StoreError, Write},
+    ports::{Attributes, Condition, Item, Key, PageMark, Query, Store, StoreError, Write},
     time::{between, millis},
 };
 
-use super::{RecordError, attribute, attributes, every, json, number, required};
+use super::{RecordError, Shelf, attribute, attributes, every, json, number, required};
 
 const PARTITION: &str = "credentials";
 /// For as long written grants are counted.
@@ -142,6 +142,21 @@ impl Credentials {
             .iter()
             .map(CredentialRow::read)
             .collect()
+    }
+
+    /// A page of them, by id.
+    pub async fn page(&self, limit: usize, after: Option<PageMark>) -> Result<Shelf<CredentialRow>, RecordError> {
+        let query = Query {
+            limit,
+            after,
+            ..Query::all(PARTITION)
+        };
+        let page = self.store.query(&query).await?;
+        let records = page.items.iter().map(CredentialRow::read).collect::<Result<_, _>>()?;
+        Ok(Shelf {
+            records,
+            next: page.next,
+        })
     }
 
     /// Adds one.

@@ -18,11 +18,13 @@
 //! | `audit` | time | what admins did |
 //! | `authorizations` | SHA-256 of `state` | sign-ins that were begun, and how they ended |
 //! | `sessions` `launches` | SHA-256 of cookie or token | who may use the console; one-time links |
+//! | `keys` | SHA-256 of the key | keys of the API: scope and end, never the key |
 //! | `serve` | `here` | where the console of this data directory is |
 //! | `apps` | digest of token URL and client id | the circuit of an app whose client is refused |
 
 mod account_row;
 pub mod accounts;
+pub mod api_keys;
 pub mod apps;
 pub mod audit;
 pub mod authorizations;
@@ -170,6 +172,13 @@ pub(crate) async fn every(store: &dyn Store, partition: &str) -> Result<Vec<Item
             None => return Ok(all),
         }
     }
+}
+
+/// When a row ends: `expires_at` in milliseconds, which readers heed, and `expires` in seconds, some time later, after which a
+/// store may take the row away by itself (DynamoDB's time to live does, whenever it comes to it).
+pub(crate) fn ending(at: jiff::Timestamp) -> [(&'static str, Value); 2] {
+    let gone = crate::time::plus(at, KEPT).as_second();
+    [("expires_at", crate::time::millis(at).into()), ("expires", gone.into())]
 }
 
 /// Rows of a partition that end by `expires_at` are swept some time later, a few with each new one.

@@ -12,7 +12,7 @@ use crate::{
     time::{between, millis, plus},
 };
 
-use super::{RECORD, RecordError, attribute, attributes, json, number, record, required, sweep};
+use super::{RECORD, RecordError, attribute, attributes, ending, json, number, record, required, sweep};
 
 const SESSIONS: &str = "sessions";
 const LAUNCHES: &str = "launches";
@@ -64,11 +64,8 @@ impl Sessions {
 
     /// Begins a session for the browser that holds this cookie.
     pub async fn begin(&self, cookie: &Secret, now: Timestamp) -> Result<(), RecordError> {
-        let set = attributes([
-            ("begun_at", json(&now)),
-            ("seen_at", json(&now)),
-            ("expires_at", millis(plus(now, ABSOLUTE)).into()),
-        ]);
+        let [expires_at, expires] = ending(plus(now, ABSOLUTE));
+        let set = attributes([("begun_at", json(&now)), ("seen_at", json(&now)), expires_at, expires]);
         let key = Key::new(SESSIONS, sha256_hex(cookie.expose()));
         self.store.update(Write::put(key, set).when(Condition::Absent)).await?;
         sweep(&*self.store, SESSIONS, now).await;
@@ -112,7 +109,7 @@ impl Sessions {
     /// Makes a one-time link's token.
     pub async fn launch(&self, token: &Secret, purpose: &Purpose, now: Timestamp) -> Result<(), RecordError> {
         let mut set = record(purpose);
-        set.insert("expires_at".into(), millis(plus(now, LINK)).into());
+        set.extend(ending(plus(now, LINK)).map(|(name, value)| (name.to_owned(), value)));
         let key = Key::new(LAUNCHES, sha256_hex(token.expose()));
         self.store.update(Write::put(key, set).when(Condition::Absent)).await?;
         sweep(&*self.store, LAUNCHES, now).await;

@@ -33,9 +33,7 @@ const MOST_PARAMETERS: usize = 100;
 const SINGLE: [&str; 6] = ["state", "code", "error", "iss", "error_description", "admin_consent"];
 
 pub(super) fn routes() -> Router<Web> {
-    Router::new()
-        .route("/OAuth2Callback", get(callback))
-        .merge(result::routes())
+    Router::new().route("/OAuth2Callback", get(callback))
 }
 
 /// What Microsoft's answer says, before any of it is believed.

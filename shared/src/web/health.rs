@@ -9,9 +9,12 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::{records::accounts::Accounts, time::between};
+use crate::{
+    records::{RecordError, accounts::Accounts},
+    time::between,
+};
 
 use super::Web;
 
@@ -20,14 +23,26 @@ pub(super) fn routes() -> Router<Web> {
 }
 
 async fn health(State(web): State<Web>) -> Response {
-    let now = web.ports.clock.now();
-    let rows = match Accounts::new(Arc::clone(&web.ports.store)).all().await {
-        Ok(rows) => rows,
-        Err(problem) => {
-            let value = json!({"ok": false, "problem": problem.to_string()});
-            return (StatusCode::SERVICE_UNAVAILABLE, Json(value)).into_response();
+    match told(&web).await {
+        Ok((ok, told)) => {
+            let status = if ok {
+                StatusCode::OK
+            } else {
+                StatusCode::SERVICE_UNAVAILABLE
+            };
+            (status, Json(told)).into_response()
         }
-    };
+        Err(problem) => {
+            let told = json!({"ok": false, "problem": problem.to_string()});
+            (StatusCode::SERVICE_UNAVAILABLE, Json(told)).into_response()
+        }
+    }
+}
+
+/// Whether no account is silent, and how each is.
+pub(super) async fn told(web: &Web) -> Result<(bool, Value), RecordError> {
+    let now = web.ports.clock.now();
+    let rows = Accounts::new(Arc::clone(&web.ports.store)).all().await?;
     let ok = rows.iter().all(|row| row.silent_for(now).is_none());
     let accounts: Vec<_> = rows
         .iter()
@@ -44,10 +59,5 @@ async fn health(State(web): State<Web>) -> Response {
             })
         })
         .collect();
-    let status = if ok {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    (status, Json(json!({"ok": ok, "accounts": accounts}))).into_response()
+    Ok((ok, json!({"ok": ok, "accounts": accounts})))
 }

@@ -2,6 +2,7 @@
 //!
 //! Pages are drawn on the server and need no JavaScript. Drawing a page calls nobody: it reads the store.
 
+mod api;
 mod authorize;
 mod callback;
 mod console;
@@ -33,8 +34,8 @@ pub struct WebOptions {
     pub ports: Ports,
     /// Where codes are handed to; the pages touch no secret but the client secret an admin types.
     pub tokens: Arc<dyn Tokens>,
-    /// Where messages lie.
-    pub archive: Archive,
+    /// Where messages lie, if these pages may read them.
+    pub archive: Option<Archive>,
     /// Where credentials may point to.
     pub trusted: TrustedOrigins,
     /// How a browser reaches this console: scheme, host and port. The redirect URI begins with it; no header does.
@@ -68,14 +69,35 @@ pub fn redirect_uri(public_url: &Url) -> Url {
     url
 }
 
-/// All routes.
+/// All pages; who may use them has a session.
 pub fn router(options: WebOptions) -> Router {
-    let web = Web(Arc::new(options));
     let routes = Router::new()
         .merge(callback::routes())
+        .merge(result::routes())
         .merge(authorize::routes())
         .merge(launch::routes())
         .merge(health::routes())
         .merge(console::routes());
+    guarded(options, routes)
+}
+
+/// `/OAuth2Callback` and how it ended, and nothing else: what a function may answer that holds no right on secrets.
+pub fn callback_router(options: WebOptions) -> Router {
+    guarded(options, Router::new().merge(callback::routes()).merge(result::routes()))
+}
+
+/// The API, the result of a sign-in, `/healthz`. The console's pages are not among them: nobody can sign in to them there,
+/// so nobody gets in.
+pub fn api_router(options: WebOptions) -> Router {
+    let routes = Router::new()
+        .merge(result::routes())
+        .merge(health::routes())
+        .merge(api::routes())
+        .merge(console::style_route());
+    guarded(options, routes)
+}
+
+fn guarded(options: WebOptions, routes: Router<Web>) -> Router {
+    let web = Web(Arc::new(options));
     guard::around(routes, &web).with_state(web)
 }

@@ -43,8 +43,8 @@ async fn limits(store: &dyn Store) {
         store.update(Write::put(key("large"), of_bytes(ITEM_BYTES))).await,
         "an item over 400 KB",
     );
-    // Each part fits, the item that comes of it does not.
-    let grown = Write::set(key("large"), attributes(json!({"w": "x".repeat(200)})));
+    // Each part fits, the item that comes of it does not. DynamoDB counts to 409,600 before it refuses.
+    let grown = Write::set(key("large"), attributes(json!({"w": "x".repeat(10_000)})));
     refused(store.update(grown).await, "an item that grows over 400 KB");
     let part = TRANSACTION_BYTES / 11;
     let many = |count: usize| {

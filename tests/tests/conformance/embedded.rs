@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use local::adapters::{
-    DataDir, EventLog, HttpOptions, KeySource, OpenOptions, ReqwestHttp, SealedVault, SqliteStore, SystemClock,
-    SystemRng, TimerScheduler, open, open_archive,
+    DataDir, EventLog, HttpOptions, KeySource, OpenOptions, SealedVault, SqliteStore, SystemClock, SystemRng,
+    TimerScheduler, open, open_archive, wire,
 };
 use shared::{
     memory::ManualClock,
@@ -48,7 +48,7 @@ async fn vault_suite_with_a_key_file() {
     let clock = ManualClock::default();
     let moved = clock.clone();
     let reopen: vault::Reopen = Box::new(move || Arc::new(sealed(&data_dir, &clock)) as Arc<dyn Vault>);
-    vault::all(&reopen, &|duration| moved.advance(duration)).await;
+    vault::all(&reopen, &|duration| moved.advance(duration), vault::Strain::default()).await;
     let back = |duration| moved.turn_back(duration);
     vault::wrong_clock(&*reopen(), &|duration| moved.advance(duration), &back).await;
 }
@@ -70,7 +70,7 @@ async fn vault_suite_with_a_passphrase() {
         );
         Arc::new(vault.expect("a vault")) as Arc<dyn Vault>
     });
-    vault::all(&reopen, &|duration| moved.advance(duration)).await;
+    vault::all(&reopen, &|duration| moved.advance(duration), vault::Strain::default()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +93,7 @@ async fn publisher_suite() {
         loop {
             let more = tail.poll().expect("poll");
             if more.is_empty() {
-                return events;
+                return Box::pin(async move { events });
             }
             events.extend(more);
         }
@@ -110,7 +110,7 @@ async fn archive_suite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn http_suite() {
-    let adapter = ReqwestHttp::new(&HttpOptions::default()).expect("a client");
+    let adapter = wire(&HttpOptions::default()).expect("a client");
     let hasty = adapter
         .clone()
         .with_deadlines(Duration::from_millis(300), Duration::from_millis(300));
@@ -132,7 +132,7 @@ async fn a_named_proxy_is_used() {
             no_proxy: no_proxy.map(Into::into),
             ..HttpOptions::default()
         };
-        let http = ReqwestHttp::new(&options)
+        let http = wire(&options)
             .expect("a client")
             .with_deadlines(Duration::from_millis(300), Duration::from_millis(300));
         let request = ::http::Request::get("http://no-such-host.invalid/")
@@ -154,7 +154,7 @@ async fn a_named_proxy_is_used() {
         proxy: Some("http://user:canary@[bad".into()),
         ..HttpOptions::default()
     };
-    let error = ReqwestHttp::new(&options).err().expect("refused").to_string();
+    let error = wire(&options).err().expect("refused").to_string();
     assert!(error.contains("HTTPS_PROXY") && !error.contains("canary"), "{error}");
 }
 
@@ -228,7 +228,7 @@ async fn a_named_certificate_authority_is_trusted() {
     let server = tokio::spawn(server.serve(app.into_make_service()));
 
     let get = |ca_file| {
-        let http = ReqwestHttp::new(&HttpOptions {
+        let http = wire(&HttpOptions {
             ca_file,
             ..HttpOptions::default()
         })
@@ -267,7 +267,7 @@ fn a_bad_certificate_authority_file_is_named() {
         "-----BEGIN CERTIFICATE-----\n!",
     ] {
         std::fs::write(&path, text).expect("write");
-        let error = ReqwestHttp::new(&HttpOptions {
+        let error = wire(&HttpOptions {
             ca_file: Some(path.clone()),
             ..HttpOptions::default()
         })
@@ -280,7 +280,7 @@ fn a_bad_certificate_authority_file_is_named() {
         );
     }
     std::fs::remove_file(&path).expect("remove");
-    let error = ReqwestHttp::new(&HttpOptions {
+    let error = wire(&HttpOptions {
         ca_file: Some(path),
         ..HttpOptions::default()
     })

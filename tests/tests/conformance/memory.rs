@@ -28,7 +28,7 @@ async fn vault_suite() {
     let clock = ManualClock::default();
     let memory = MemoryVault::new(Arc::new(clock.clone()));
     let open: vault::Reopen = Box::new(move || Arc::new(memory.clone()) as Arc<dyn Vault>);
-    vault::all(&open, &|duration| clock.advance(duration)).await;
+    vault::all(&open, &|duration| clock.advance(duration), vault::Strain::default()).await;
     let back = |duration| clock.turn_back(duration);
     vault::wrong_clock(&*open(), &|duration| clock.advance(duration), &back).await;
 }
@@ -45,7 +45,10 @@ async fn publisher_suite() {
     let memory = MemoryPublisher::default();
     let seen = memory.clone();
     let open: publisher::Reopen = Box::new(move || Arc::new(memory.clone()) as Arc<dyn Publisher>);
-    let in_effect: publisher::InEffect = Box::new(move |account| seen.in_effect(account));
+    let in_effect: publisher::InEffect = Box::new(move |account| {
+        let events = seen.in_effect(account);
+        Box::pin(async move { events })
+    });
     publisher::all(&open, &in_effect).await;
 }
 
@@ -243,7 +246,7 @@ async fn memory_counts_its_faults_and_its_dead() {
     memory.publisher.faults().clear();
     assert_eq!(memory.armed(), 0);
     let http: Arc<dyn shared::ports::Http> =
-        Arc::new(local::adapters::ReqwestHttp::new(&local::adapters::HttpOptions::default()).expect("a client"));
+        Arc::new(local::adapters::wire(&local::adapters::HttpOptions::default()).expect("a client"));
     let ports = memory.ports("one", http);
     assert!(!(ports.dead)("two"));
     memory.bury("two");

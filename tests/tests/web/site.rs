@@ -175,7 +175,7 @@ impl Site {
         let router = router(WebOptions {
             ports: world.ports(),
             tokens: Arc::clone(&tokens) as Arc<dyn Tokens>,
-            archive: world.archive(),
+            archive: Some(world.archive()),
             trusted: TrustedOrigins::with(vec![Origin::parse(ORIGIN).expect("an origin")]),
             public_url: public.clone(),
             other_hosts: ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec(),

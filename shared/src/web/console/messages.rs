@@ -166,9 +166,9 @@ async fn show(
         .get(&message.account, &key)
         .await;
     let debt = debt.map_err(|error| trouble(&error))?;
-    let parsed = match &message.archived {
-        Some(archived) => web.archive.read(&archived.path, "message.json").await.ok(),
-        None => None,
+    let parsed = match (&web.archive, &message.archived) {
+        (Some(archive), Some(archived)) => archive.read(&archived.path, "message.json").await.ok(),
+        _ => None,
     };
     // What the parser made of it is told if it can be read; the record stands without it.
     let parsed: Option<ParsedMessage> = parsed.and_then(|bytes| serde_json::from_slice(&bytes).ok());

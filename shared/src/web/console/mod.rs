@@ -23,7 +23,7 @@ use super::{Web, form::Posted, page};
 pub(super) fn routes() -> Router<Web> {
     Router::new()
         .route("/", get(async || Redirect::to("/credentials")))
-        .route("/style.css", get(style))
+        .merge(style_route())
         .route("/sign-out", post(sign_out))
         .merge(credentials::routes())
         .merge(credential_form::routes())
@@ -33,6 +33,11 @@ pub(super) fn routes() -> Router<Web> {
         .merge(messages::routes())
         .merge(owed::routes())
         .merge(health::routes())
+}
+
+/// What every page is drawn with.
+pub(super) fn style_route() -> Router<Web> {
+    Router::new().route("/style.css", get(style))
 }
 
 async fn style() -> Response {

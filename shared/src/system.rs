@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::ports::{Clock, Rng};
 use async_trait::async_trait;
 use jiff::Timestamp;
-use shared::ports::{Clock, Rng};
 
 /// The system's clock and tokio's timers.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,0 +1,491 @@
+//! The store over one DynamoDB table: strongly consistent reads, conditional writes, transactions.
+//!
+//! Nothing is repeated here but reads, by the SDK. A write whose outcome is not known answers *conflict*, as the contract
+//! says: the caller reads back.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::{
+    Client,
+    error::SdkError,
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{
+        CancellationReason, ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValue,
+        ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    },
+};
+use aws_smithy_runtime_api::http::Response;
+use aws_types::SdkConfig;
+use shared::{
+    ports::{Change, Clock, Item, Key, Page, PageMark, Query, Rng, Store, StoreError, Write},
+    store_rules,
+};
+
+use super::{
+    dynamo_query,
+    dynamo_values::{Row, item_of, key_of, row_of},
+    dynamo_write::{Expression, bytes_of},
+};
+use crate::sdk::{self, Fault};
+
+/// How often keys that a busy table left out are asked for again.
+const ROUNDS: u32 = 8;
+/// Between two such rounds, times their number.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// Records in a table with the string keys `partition` and `sort`.
+#[derive(Clone)]
+pub struct DynamoStore {
+    reads: Client,
+    writes: Client,
+    table: Arc<str>,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+}
+
+impl DynamoStore {
+    /// Over this table.
+    pub fn new(config: &SdkConfig, table: &str, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
+        Self {
+            reads: Client::new(&sdk::repeating(config)),
+            writes: Client::new(config),
+            table: table.into(),
+            clock,
+            rng,
+        }
+    }
+
+    fn failed_read(&self, fault: &Fault) -> StoreError {
+        match fault {
+            Fault::Throttled(what) | Fault::Unknown(what) => {
+                StoreError::Unavailable(format!("the table {}: {what}", self.table))
+            }
+            _ => self.refused(fault),
+        }
+    }
+
+    fn failed_write(&self, fault: &Fault) -> StoreError {
+        match fault {
+            // Whether it was carried out is not known, or somebody was in the way: the caller reads back.
+            Fault::Throttled(what) | Fault::Unknown(what) => {
+                tracing::debug!(table = %self.table, what, "a write has an unknown outcome");
+                StoreError::Conflict
+            }
+            Fault::Refused { code, .. }
+                if matches!(
+                    code.as_str(),
+                    "TransactionConflictException" | "TransactionInProgressException"
+                ) =>
+            {
+                StoreError::Conflict
+            }
+            _ => self.refused(fault),
+        }
+    }
+
+    fn refused(&self, fault: &Fault) -> StoreError {
+        let table = &self.table;
+        match fault {
+            Fault::Denied(what) => StoreError::CannotWrite(format!(
+                "the table {table}: {what}; give this function's role the right it lacks (template.yaml)"
+            )),
+            Fault::Refused { code, what } if code == "ResourceNotFoundException" => StoreError::CannotWrite(format!(
+                "there is no table {table} (POSTROOM_TABLE), or it is being made: {what}"
+            )),
+            Fault::Refused { code, what } if code == "ValidationException" => {
+                StoreError::Contract(format!("the table {table}: {what}"))
+            }
+            Fault::Refused { what, .. } | Fault::Throttled(what) | Fault::Unknown(what) => {
+                StoreError::CannotWrite(format!("the table {table}: {what}"))
+            }
+        }
+    }
+
+    async fn put(&self, write: &Write, row: Row) -> Result<Option<Item>, StoreError> {
+        let expression = Expression::when(&write.when)?;
+        let sent = self
+            .writes
+            .put_item()
+            .table_name(&*self.table)
+            .set_item(Some(row.clone()))
+            .set_condition_expression(expression.condition.clone())
+            .set_expression_attribute_names(expression.names())
+            .set_expression_attribute_values(expression.values())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => item_of(row).map(Some),
+            Err(SdkError::ServiceError(context)) if context.err().is_conditional_check_failed_exception() => {
+                let item = match context.into_err() {
+                    aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(failed) => {
+                        failed.item
+                    }
+                    _ => None,
+                };
+                Err(judged(write, item))
+            }
+            Err(error) => Err(self.failed_write(&Fault::of(&error))),
+        }
+    }
+
+    async fn change(&self, write: &Write, expression: Expression) -> Result<Option<Item>, StoreError> {
+        let sent = self
+            .writes
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(key_of(&write.key)))
+            .set_update_expression(expression.update.clone())
+            .set_condition_expression(expression.condition.clone())
+            .set_expression_attribute_names(expression.names())
+            .set_expression_attribute_values(expression.values())
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match sent {
+            Ok(answer) => answer.attributes.map(item_of).transpose(),
+            Err(SdkError::ServiceError(context)) if context.err().is_conditional_check_failed_exception() => {
+                let item = match context.into_err() {
+                    aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
+                        failed,
+                    ) => failed.item,
+                    _ => None,
+                };
+                Err(judged(write, item))
+            }
+            Err(error) => Err(self.failed_write(&Fault::of(&error))),
+        }
+    }
+
+    async fn delete(&self, write: &Write) -> Result<Option<Item>, StoreError> {
+        let expression = Expression::when(&write.when)?;
+        let sent = self
+            .writes
+            .delete_item()
+            .table_name(&*self.table)
+            .set_key(Some(key_of(&write.key)))
+            .set_condition_expression(expression.condition.clone())
+            .set_expression_attribute_names(expression.names())
+            .set_expression_attribute_values(expression.values())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(None),
+            Err(SdkError::ServiceError(context)) if context.err().is_conditional_check_failed_exception() => {
+                let item = match context.into_err() {
+                    aws_sdk_dynamodb::operation::delete_item::DeleteItemError::ConditionalCheckFailedException(
+                        failed,
+                    ) => failed.item,
+                    _ => None,
+                };
+                Err(judged(write, item))
+            }
+            Err(error) => Err(self.failed_write(&Fault::of(&error))),
+        }
+    }
+
+    fn transaction_item(&self, write: &Write) -> Result<TransactWriteItem, StoreError> {
+        let mut expression = Expression::when(&write.when)?;
+        let old = ReturnValuesOnConditionCheckFailure::AllOld;
+        let builder = TransactWriteItem::builder();
+        let built = match &write.change {
+            Change::Put(attributes) => Put::builder()
+                .table_name(&*self.table)
+                .set_item(Some(row_of(&write.key, attributes)?))
+                .set_condition_expression(expression.condition.clone())
+                .set_expression_attribute_names(expression.names())
+                .set_expression_attribute_values(expression.values())
+                .return_values_on_condition_check_failure(old)
+                .build()
+                .map(|put| builder.put(put)),
+            Change::Update { set, add } => {
+                expression.change(set, add)?;
+                Update::builder()
+                    .table_name(&*self.table)
+                    .set_key(Some(key_of(&write.key)))
+                    .set_update_expression(expression.update.clone())
+                    .set_condition_expression(expression.condition.clone())
+                    .set_expression_attribute_names(expression.names())
+                    .set_expression_attribute_values(expression.values())
+                    .return_values_on_condition_check_failure(old)
+                    .build()
+                    .map(|update| builder.update(update))
+            }
+            Change::Delete => Delete::builder()
+                .table_name(&*self.table)
+                .set_key(Some(key_of(&write.key)))
+                .set_condition_expression(expression.condition.clone())
+                .set_expression_attribute_names(expression.names())
+                .set_expression_attribute_values(expression.values())
+                .return_values_on_condition_check_failure(old)
+                .build()
+                .map(|delete| builder.delete(delete)),
+            Change::Check => ConditionCheck::builder()
+                .table_name(&*self.table)
+                .set_key(Some(key_of(&write.key)))
+                .set_condition_expression(expression.condition.clone())
+                .set_expression_attribute_names(expression.names())
+                .set_expression_attribute_values(expression.values())
+                .return_values_on_condition_check_failure(old)
+                .build()
+                .map(|check| builder.condition_check(check)),
+        };
+        built
+            .map(aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder::build)
+            .map_err(|error| StoreError::Contract(error.to_string()))
+    }
+
+    fn cancelled(&self, writes: &[Write], error: SdkError<TransactWriteItemsError, Response>) -> StoreError {
+        let fault = Fault::of(&error);
+        let reasons = match error.into_service_error() {
+            TransactWriteItemsError::TransactionCanceledException(cancelled) => {
+                cancelled.cancellation_reasons.unwrap_or_default()
+            }
+            _ => return self.failed_write(&fault),
+        };
+        verdict(writes, reasons).unwrap_or_else(|| self.refused(&fault))
+    }
+}
+
+/// What a cancelled transaction means. A condition that failed is certain, whatever else was in the way; the first one in
+/// order is named.
+fn verdict(writes: &[Write], reasons: Vec<CancellationReason>) -> Option<StoreError> {
+    let (mut busy, mut invalid) = (false, None);
+    for (write, reason) in writes.iter().zip(reasons) {
+        match reason.code.as_deref() {
+            Some("ConditionalCheckFailed") => return Some(judged(write, reason.item)),
+            Some("ValidationError" | "ItemCollectionSizeLimitExceeded") => {
+                let said = reason.message.unwrap_or_default();
+                invalid.get_or_insert_with(|| StoreError::Contract(format!("{}: {said}", write.key)));
+            }
+            None | Some("None") => {}
+            Some(_) => busy = true,
+        }
+    }
+    invalid.or_else(|| busy.then_some(StoreError::Conflict))
+}
+
+/// The error of a write whose condition failed, judged by the same rules as in every other store: DynamoDB was asked for
+/// more than the caller's conditions, and tells only that not all of it held.
+fn judged(write: &Write, row: Option<Row>) -> StoreError {
+    let current = match row.map(item_of).transpose() {
+        Ok(current) => current,
+        Err(error) => return error,
+    };
+    match store_rules::decide(write.clone(), current) {
+        Err(error) => error,
+        // By our rules it holds: the item changed in between, or was read before it was whole.
+        Ok(_) => StoreError::Conflict,
+    }
+}
+
+/// The limits that are judged before anything is sent: DynamoDB counts bytes in its own way, ours never counts less.
+fn check_bytes(writes: &[Write]) -> Result<(), StoreError> {
+    let mut all = 0;
+    for write in writes {
+        let bytes = match &write.change {
+            Change::Put(attributes) => {
+                let mut attributes = attributes.clone();
+                attributes.retain(|_, value| !value.is_null());
+                let key = write.key.clone();
+                store_rules::item_bytes(&Item { key, attributes })
+            }
+            Change::Update { set, .. } => bytes_of(set),
+            Change::Delete | Change::Check => 0,
+        };
+        if bytes > shared::ports::ITEM_BYTES {
+            return Err(StoreError::Contract(format!(
+                "the item {} has {bytes} bytes; at most {}",
+                write.key,
+                shared::ports::ITEM_BYTES
+            )));
+        }
+        all += bytes;
+    }
+    store_rules::check_transaction_bytes(all)
+}
+
+#[async_trait]
+impl Store for DynamoStore {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
+        store_rules::check_key(key)?;
+        let read = self
+            .reads
+            .get_item()
+            .table_name(&*self.table)
+            .set_key(Some(key_of(key)));
+        match read.consistent_read(true).send().await {
+            Ok(answer) => answer.item.map(item_of).transpose(),
+            Err(error) => Err(self.failed_read(&Fault::of(&error))),
+        }
+    }
+
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Item>, StoreError> {
+        store_rules::check_keys(keys)?;
+        let mut wanted: Vec<Row> = keys.iter().map(key_of).collect();
+        let mut items = Vec::with_capacity(keys.len());
+        for round in 0..=ROUNDS {
+            if wanted.is_empty() {
+                return Ok(items);
+            }
+            if round > 0 {
+                self.clock.sleep(PAUSE * round).await;
+            }
+            let asked = KeysAndAttributes::builder()
+                .set_keys(Some(std::mem::take(&mut wanted)))
+                .consistent_read(true)
+                .build()
+                .map_err(|error| StoreError::Contract(error.to_string()))?;
+            let asked = HashMap::from([((*self.table).to_owned(), asked)]);
+            let answer = self.reads.batch_get_item().set_request_items(Some(asked)).send().await;
+            let answer = answer.map_err(|error| self.failed_read(&Fault::of(&error)))?;
+            for row in answer.responses.unwrap_or_default().into_values().flatten() {
+                items.push(item_of(row)?);
+            }
+            let left = answer.unprocessed_keys.unwrap_or_default();
+            wanted.extend(left.into_values().flat_map(|left| left.keys));
+        }
+        Err(StoreError::Unavailable(format!("the table {} is busy", self.table)))
+    }
+
+    async fn query(&self, query: &Query) -> Result<Page, StoreError> {
+        let after = store_rules::check_query(query)?;
+        let Some(range) = dynamo_query::Range::of(query, after) else {
+            let (items, next) = (Vec::new(), None);
+            return Ok(Page { items, next });
+        };
+        let limit = i32::try_from(query.limit).unwrap_or(i32::MAX);
+        let read = self
+            .reads
+            .query()
+            .table_name(&*self.table)
+            .key_condition_expression(range.condition())
+            .set_expression_attribute_names(Some(range.names()))
+            .set_expression_attribute_values(Some(range.values()))
+            .set_exclusive_start_key(range.start())
+            .scan_index_forward(!query.descending)
+            .consistent_read(true)
+            .limit(limit);
+        let answer = match read.send().await {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.failed_read(&Fault::of(&error))),
+        };
+        let next: Option<PageMark> = answer
+            .last_evaluated_key
+            .map(|key| item_of(key).map(|item| store_rules::mark_after(&item.key)))
+            .transpose()?;
+        let rows = answer.items.unwrap_or_default().into_iter();
+        let mut items = rows.map(item_of).collect::<Result<Vec<_>, _>>()?;
+        items.retain(|item| query.until.as_ref().is_none_or(|until| item.key.sort < *until));
+        Ok(Page { items, next })
+    }
+
+    async fn update(&self, write: Write) -> Result<Option<Item>, StoreError> {
+        store_rules::check_write(&write)?;
+        check_bytes(std::slice::from_ref(&write))?;
+        match &write.change {
+            Change::Put(attributes) => {
+                let row = row_of(&write.key, attributes)?;
+                self.put(&write, row).await
+            }
+            Change::Update { set, add } => {
+                let mut expression = Expression::when(&write.when)?;
+                expression.change(set, add)?;
+                self.change(&write, expression).await
+            }
+            Change::Delete => self.delete(&write).await,
+            // A check that answers the item is a read and a judgement of one moment.
+            Change::Check => {
+                let current = self.get(&write.key).await?;
+                Ok(store_rules::decide(write, current)?.into_item())
+            }
+        }
+    }
+
+    async fn transact(&self, mut writes: Vec<Write>) -> Result<(), StoreError> {
+        store_rules::check_writes(&writes)?;
+        check_bytes(&writes)?;
+        match writes.len() {
+            0 => return Ok(()),
+            // Half the price, and no other transaction can be in the way for longer than a moment.
+            1 => return self.update(writes.remove(0)).await.map(drop),
+            _ => {}
+        }
+        let items = writes
+            .iter()
+            .map(|write| self.transaction_item(write))
+            .collect::<Result<Vec<_>, _>>()?;
+        let sent = self
+            .writes
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .client_request_token(self.rng.hex(16))
+            .send()
+            .await;
+        sent.map(drop).map_err(|error| self.cancelled(&writes, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue;
+    use serde_json::json;
+    use shared::ports::Condition;
+
+    use super::*;
+
+    fn reason(code: &str) -> CancellationReason {
+        CancellationReason::builder().code(code).build()
+    }
+
+    fn write(sort: &str) -> Write {
+        Write::put(Key::new("p", sort), [("v".to_owned(), json!(1))].into()).when(Condition::equals("v", 2))
+    }
+
+    #[test]
+    fn a_cancelled_transaction_names_the_first_condition_and_else_what_was_in_the_way() {
+        let writes = [write("a"), write("b"), write("c")];
+        let found = verdict(
+            &writes,
+            vec![
+                reason("TransactionConflict"),
+                reason("ConditionalCheckFailed"),
+                reason("None"),
+            ],
+        );
+        assert!(matches!(found, Some(StoreError::ConditionFailed { key, current: None }) if key.sort == "b"));
+        let found = verdict(
+            &writes,
+            vec![reason("None"), reason("TransactionConflict"), reason("None")],
+        );
+        assert!(matches!(found, Some(StoreError::Conflict)));
+        let found = verdict(&writes, vec![reason("ThrottlingError"), reason("None"), reason("None")]);
+        assert!(matches!(found, Some(StoreError::Conflict)));
+        let found = verdict(
+            &writes,
+            vec![reason("None"), reason("ValidationError"), reason("TransactionConflict")],
+        );
+        assert!(matches!(found, Some(StoreError::Contract(_))));
+        assert!(verdict(&writes, vec![reason("None"); 3]).is_none());
+    }
+
+    #[test]
+    fn a_condition_that_holds_by_our_rules_was_overtaken() {
+        let mut row = key_of(&Key::new("p", "a"));
+        row.insert("v".to_owned(), AttributeValue::N("2".to_owned()));
+        assert!(matches!(judged(&write("a"), Some(row)), StoreError::Conflict));
+    }
+
+    #[test]
+    fn too_many_bytes_never_leave_the_house() {
+        let of = |bytes: usize| [("v".to_owned(), json!("x".repeat(bytes)))].into();
+        let put = |sort: usize, bytes| Write::put(Key::new("p", sort.to_string()), of(bytes));
+        assert!(matches!(check_bytes(&[put(0, 400_000)]), Err(StoreError::Contract(_))));
+        let many: Vec<_> = (0..11).map(|sort| put(sort, 390_000)).collect();
+        assert!(matches!(check_bytes(&many), Err(StoreError::Contract(_))));
+        assert!(check_bytes(&many[..10]).is_ok());
+    }
+}

@@ -1,0 +1,30 @@
+//! The adapters over AWS services: one file each.
+//!
+//! | file | port | service |
+//! |---|---|---|
+//! | `dynamo.rs` (`dynamo_values`, `dynamo_write`, `dynamo_query`) | `Store` | DynamoDB, one table |
+//! | `secrets.rs` | `Vault` | Secrets Manager |
+//! | `schedules.rs` | `Scheduler` | EventBridge Scheduler |
+//! | `event_bus.rs` | `Publisher` | EventBridge |
+//! | `token_calls.rs` | `Tokens` | Lambda: invokes token-refresh |
+//! | `bucket.rs` | the archive | S3 |
+//! | `walls.rs` | what a function has no right to | |
+
+mod bucket;
+mod dynamo;
+mod dynamo_query;
+mod dynamo_values;
+mod dynamo_write;
+mod event_bus;
+mod schedules;
+mod secrets;
+mod token_calls;
+mod walls;
+
+pub use bucket::{archive, objects};
+pub use dynamo::DynamoStore;
+pub use event_bus::{EventBus, SOURCE};
+pub use schedules::{EventBridgeScheduler, Firing};
+pub use secrets::SecretsVault;
+pub use token_calls::{Ask, Code, TokenCalls};
+pub use walls::Wall;

@@ -1,0 +1,114 @@
+//! Credentials: listed, read, made, asked for a token.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    credential::{CredentialForm, GrantType},
+    manage::{Manage, shown},
+    ports::TokenNeed,
+    records::{
+        accounts::Accounts,
+        credentials::{CredentialRow, Credentials},
+    },
+    secret::Secret,
+    web::Web,
+};
+
+use super::{
+    Paging,
+    caller::Caller,
+    listed,
+    problem::{Asked, Body, Problem},
+};
+
+pub(super) fn routes() -> Router<Web> {
+    Router::new()
+        .route("/api/v1/credentials", get(list).post(add))
+        .route("/api/v1/credentials/{id}", get(show))
+        .route("/api/v1/credentials/{id}/token", post(token))
+}
+
+/// A new credential as sent. Has no `Debug`: it carries a secret.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sent {
+    id: String,
+    #[serde(default)]
+    description: String,
+    grant_type: GrantType,
+    authorization_url: Option<String>,
+    token_url: String,
+    client_id: String,
+    client_secret: String,
+    scope: String,
+    graph_url: Option<String>,
+}
+
+async fn told(web: &Web, rows: &[CredentialRow]) -> Result<Vec<Value>, Problem> {
+    let accounts = Accounts::new(Arc::clone(&web.ports.store)).all().await?;
+    let users = |row: &CredentialRow| {
+        let of = accounts
+            .iter()
+            .filter(|one| one.account.credential == row.credential.id);
+        of.map(|one| one.account.id.to_string()).collect::<Vec<_>>()
+    };
+    Ok(rows.iter().map(|row| shown::credential(row, &users(row))).collect())
+}
+
+async fn list(_caller: Caller, State(web): State<Web>, Asked(paging): Asked<Paging>) -> Result<Json<Value>, Problem> {
+    let credentials = Credentials::new(Arc::clone(&web.ports.store));
+    let shelf = credentials.page(paging.limit()?, paging.after()).await?;
+    Ok(listed(told(&web, &shelf.records).await?, shelf.next))
+}
+
+async fn show(_caller: Caller, State(web): State<Web>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let row = Credentials::new(Arc::clone(&web.ports.store)).get(&id).await?;
+    Ok(Json(told(&web, std::slice::from_ref(&row)).await?.remove(0)))
+}
+
+async fn add(
+    _caller: Caller,
+    State(web): State<Web>,
+    Body(sent): Body<Sent>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let secret = Secret::new(sent.client_secret);
+    let form = CredentialForm {
+        id: sent.id,
+        description: sent.description,
+        grant_type: Some(sent.grant_type),
+        authorization_url: sent.authorization_url,
+        token_url: sent.token_url,
+        client_id: sent.client_id,
+        scope: sent.scope,
+        graph_url: sent.graph_url,
+    };
+    let manage = Manage::new(&web.ports, &web.trusted, "API");
+    let (credential, warnings) = manage.add_credential(&form, &secret).await?;
+    let row = Credentials::new(Arc::clone(&web.ports.store))
+        .get(credential.id.as_str())
+        .await?;
+    let mut told = shown::credential(&row, &[]);
+    told["warnings"] = warnings.into();
+    Ok((StatusCode::CREATED, Json(told)))
+}
+
+/// Asks Microsoft for a new token; tells what it may do, never the token.
+async fn token(_caller: Caller, State(web): State<Web>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    // An unknown one is said to be so here, and not by whoever asks Microsoft.
+    Credentials::new(Arc::clone(&web.ports.store)).get(&id).await?;
+    let info = web.tokens.access_token(&id, TokenNeed::New).await?;
+    let manage = Manage::new(&web.ports, &web.trusted, "API");
+    manage.note(&format!("asked for a token of credential `{id}`")).await?;
+    Ok(Json(json!({
+        "expires_at": info.expires_at, "roles": info.roles, "scopes": info.scopes, "tenant": info.tenant,
+    })))
+}

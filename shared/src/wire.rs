@@ -1,0 +1,154 @@
+//! The wire over reqwest, with the TLS configuration handed in: no redirects, no retries, no proxy but the given one,
+//! three deadlines. Which authorities are trusted is each world's own matter.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
+use reqwest::{Client, Proxy, redirect::Policy};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+
+use crate::ports::{Body, Http, HttpError};
+
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Deadlines of one call; not settings, but shorter in tests.
+#[derive(Debug, Clone, Copy)]
+struct Deadlines {
+    first_byte: Duration,
+    between_chunks: Duration,
+}
+
+/// Calls over real sockets.
+#[derive(Clone)]
+pub struct ReqwestHttp {
+    client: Client,
+    deadlines: Deadlines,
+}
+
+/// A client that does what it is told and nothing else. Connections are made on demand and kept for later calls.
+/// The error is in words.
+pub fn client(tls: ClientConfig, proxy: Option<Proxy>) -> Result<Client, String> {
+    let mut builder = Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(CONNECT)
+        .pool_idle_timeout(Duration::from_mins(1))
+        .user_agent(concat!("postroom/", env!("CARGO_PKG_VERSION")))
+        .no_proxy();
+    if let Some(proxy) = proxy {
+        builder = builder.proxy(proxy);
+    }
+    builder.build().map_err(reason)
+}
+
+/// The certificates of a PEM file, each of which must be usable as an authority. The error is in words.
+pub fn authorities(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let roots = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| error.to_string())?;
+    if roots.is_empty() {
+        return Err("there is no certificate in it".into());
+    }
+    // Verifiers leave out what they cannot read; here it is named instead.
+    let mut store = RootCertStore::empty();
+    for (place, root) in roots.iter().enumerate() {
+        store
+            .add(root.clone())
+            .map_err(|error| format!("certificate {}: {error}", place + 1))?;
+    }
+    Ok(roots)
+}
+
+impl ReqwestHttp {
+    /// Over this client.
+    pub fn new(client: Client) -> Self {
+        Self {
+            client,
+            deadlines: Deadlines {
+                first_byte: Duration::from_mins(1),
+                between_chunks: Duration::from_secs(30),
+            },
+        }
+    }
+
+    /// The same with other deadlines, for tests of what happens when they pass.
+    #[must_use]
+    pub fn with_deadlines(mut self, first_byte: Duration, between_chunks: Duration) -> Self {
+        self.deadlines = Deadlines {
+            first_byte,
+            between_chunks,
+        };
+        self
+    }
+}
+
+#[async_trait]
+impl Http for ReqwestHttp {
+    async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Body>, HttpError> {
+        let host = request.uri().host().unwrap_or("(no host)").to_owned();
+        let request = reqwest::Request::try_from(request).map_err(|error| HttpError::Connect {
+            host: host.clone(),
+            reason: reason(error),
+        })?;
+        let answer = tokio::time::timeout(self.deadlines.first_byte, self.client.execute(request)).await;
+        let answer = answer
+            .map_err(|_| HttpError::Timeout { host: host.clone() })?
+            .map_err(|error| explain(&host, error))?;
+        let answer: http::Response<reqwest::Body> = answer.into();
+        let (parts, body) = answer.into_parts();
+        Ok(http::Response::from_parts(
+            parts,
+            chunks(host, body, self.deadlines.between_chunks),
+        ))
+    }
+}
+
+/// The body with a deadline for each chunk; ends after the first error.
+fn chunks(host: String, body: reqwest::Body, deadline: Duration) -> Body {
+    let chunks = http_body_util::BodyDataStream::new(body);
+    stream::unfold(Some((host, chunks)), move |state| async move {
+        let (host, mut chunks) = state?;
+        match tokio::time::timeout(deadline, chunks.next()).await {
+            Ok(None) => None,
+            Ok(Some(Ok(chunk))) => Some((Ok(chunk), Some((host, chunks)))),
+            Ok(Some(Err(error))) => Some((Err(explain(&host, error)), None)),
+            Err(_) => Some((Err(HttpError::Timeout { host }), None)),
+        }
+    })
+    .boxed()
+}
+
+fn explain(host: &str, error: reqwest::Error) -> HttpError {
+    let host = host.to_owned();
+    // A connection that is not made in time is no connection: which deadline passed decides what an admin looks at.
+    if error.is_connect() {
+        HttpError::Connect {
+            host,
+            reason: reason(error),
+        }
+    } else if error.is_timeout() {
+        HttpError::Timeout { host }
+    } else {
+        HttpError::Broken {
+            host,
+            reason: reason(error),
+        }
+    }
+}
+
+/// The chain of causes without the URL, whose query may hold what nobody should read.
+pub fn reason(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
