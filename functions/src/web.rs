@@ -44,9 +44,18 @@ pub struct Web {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Order {
-    MakeKey { name: String, scope: Scope, days: u32 },
-    RevokeKey { id: String },
-    ListKeys { after: Option<String> },
+    MakeKey {
+        name: String,
+        scope: Scope,
+        days: u32,
+    },
+    RevokeKey {
+        id: String,
+    },
+    ListKeys {
+        #[serde(default)]
+        after: Option<String>,
+    },
 }
 
 /// Sets the console up. Its pages wait for a sign-in of their own; until then it answers the API, `/healthz` and the
@@ -157,5 +166,154 @@ fn refused(error: RecordError) -> Failure {
     match error {
         RecordError::Field(error) => Failure::malformed(error),
         other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use shared::{memory, oauth::TokenService, origin::TrustedOrigins};
+    use url::Url;
+
+    use super::*;
+    use crate::adapters::Wall;
+
+    fn web(router: fn(WebOptions) -> Router, takes_orders: bool) -> Web {
+        let ports = memory::ports(1, Arc::new(Wall));
+        let options = WebOptions {
+            ports: ports.clone(),
+            tokens: Arc::new(TokenService::new(ports.clone())),
+            archive: None,
+            trusted: TrustedOrigins::default(),
+            public_url: Url::parse("https://post.contoso.example").unwrap(),
+            other_hosts: Vec::new(),
+        };
+        Web {
+            router: router(options),
+            ports,
+            takes_orders,
+        }
+    }
+
+    async fn handle(web: &Web, event: Value) -> Result<Value, Failure> {
+        let invocation = Invocation {
+            request_id: "r".into(),
+            deadline: Timestamp::MAX,
+        };
+        web.handle(event, &invocation).await
+    }
+
+    /// What an HTTP API sends (payload format 2.0).
+    fn event(method: &str, path: &str, headers: &Value, cookies: &Value) -> Value {
+        let mut headers = headers.clone();
+        headers["host"] = "post.contoso.example".into();
+        json!({
+            "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "", "headers": headers, "cookies": cookies,
+            "requestContext": {
+                "accountId": "1", "apiId": "a", "domainName": "post.contoso.example", "domainPrefix": "post", "requestId": "q",
+                "routeKey": "$default", "stage": "$default", "time": "01/Jan/2026:00:00:00 +0000", "timeEpoch": 1_767_225_600_000_i64,
+                "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "x"},
+            },
+            "isBase64Encoded": false,
+        })
+    }
+
+    fn get(path: &str, headers: &Value) -> Value {
+        event("GET", path, headers, &Value::Null)
+    }
+
+    #[tokio::test]
+    async fn the_first_key_is_made_by_direct_invocation_and_opens_the_api() {
+        let console = web(web::api_router, true);
+        let closed = handle(&console, get("/api/v1/accounts", &json!({}))).await.unwrap();
+        assert_eq!(closed["statusCode"], 401);
+        let order = json!({"make_key": {"name": "deploy", "scope": "viewer", "days": 7}});
+        let made = handle(&console, order).await.unwrap();
+        let bearer = json!({"authorization": format!("Bearer {}", made["key"].as_str().unwrap())});
+        let open = handle(&console, get("/api/v1/accounts", &bearer)).await.unwrap();
+        assert_eq!(open["statusCode"], 200, "{open}");
+        let body: Value = serde_json::from_str(open["body"].as_str().unwrap()).unwrap();
+        assert_eq!(body, json!({"items": [], "next": null}));
+        let listed = handle(&console, json!({"list_keys": {}})).await.unwrap();
+        assert!(!listed.to_string().contains(made["key"].as_str().unwrap()));
+        let revoked = handle(&console, json!({"revoke_key": {"id": made["id"]}}))
+            .await
+            .unwrap();
+        assert_eq!(revoked["revoked"], true);
+        let closed = handle(&console, get("/api/v1/accounts", &bearer)).await.unwrap();
+        assert_eq!(closed["statusCode"], 401);
+    }
+
+    #[tokio::test]
+    async fn orders_are_taken_by_the_console_alone_and_only_whole() {
+        let order = json!({"make_key": {"name": "x", "scope": "operator", "days": 1}});
+        let callback = web(web::callback_router, false);
+        assert!(handle(&callback, order.clone()).await.is_err());
+        let console = web(web::api_router, true);
+        for bad in [
+            json!({}),
+            json!(null),
+            json!({"make_key": {}}),
+            json!({"make_key": {"name": "", "scope": "viewer", "days": 1}}),
+            json!({"make_key": {"name": "x", "scope": "root", "days": 1}}),
+        ] {
+            assert_eq!(
+                handle(&console, bad.clone()).await.unwrap_err().error_type,
+                "Defect",
+                "{bad}"
+            );
+        }
+        // A request whose body looks like an order is a request.
+        let mut posted = event("POST", "/", &json!({"content-type": "application/json"}), &Value::Null);
+        posted["body"] = order.to_string().into();
+        assert_ne!(handle(&console, posted).await.unwrap()["statusCode"], 200);
+    }
+
+    #[tokio::test]
+    async fn nobody_gets_into_the_consoles_pages() {
+        let console = web(web::api_router, true);
+        for path in ["/", "/credentials", "/accounts/new", "/messages", "/launch/x", "/owed"] {
+            let answer = handle(&console, get(path, &json!({}))).await.unwrap();
+            assert_eq!(answer["statusCode"], 404, "{path}");
+        }
+        let health = handle(&console, get("/healthz", &json!({}))).await.unwrap();
+        assert_eq!(health["statusCode"], 200);
+    }
+
+    #[tokio::test]
+    async fn the_callback_answers_one_path_exactly() {
+        let callback = web(web::callback_router, false);
+        let status = async |path: &str| handle(&callback, get(path, &json!({}))).await.unwrap()["statusCode"].clone();
+        assert_eq!(status("/OAuth2Callback").await, 400, "nothing to finish");
+        for other in [
+            "/oauth2callback",
+            "/OAuth2Callback/",
+            "/api/v1/accounts",
+            "/healthz",
+            "/credentials",
+        ] {
+            assert_eq!(status(other).await, 404, "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn cookies_arrive_in_both_shapes() {
+        async fn echo(headers: http::HeaderMap) -> String {
+            headers
+                .get("cookie")
+                .map_or("none", |value| value.to_str().unwrap())
+                .to_owned()
+        }
+        let mut console = web(web::api_router, true);
+        console.router = Router::new().route("/", axum::routing::get(echo));
+        let body = async |event| handle(&console, event).await.unwrap()["body"].clone();
+        assert_eq!(
+            body(event("GET", "/", &json!({}), &json!(["a=1", "b=2"]))).await,
+            "a=1; b=2"
+        );
+        assert_eq!(
+            body(event("GET", "/", &json!({"cookie": "a=1; b=2"}), &Value::Null)).await,
+            "a=1; b=2"
+        );
     }
 }

@@ -17,6 +17,7 @@ use crate::origin::{Origin, TrustedOrigins};
 /// | `POSTROOM_LOG_FORMAT` | `text` or `json` | `text` |
 /// | `POSTROOM_PASSPHRASE_FILE` | file whose first line opens the vault, when its key comes from a passphrase | ask on the terminal |
 /// | `HTTPS_PROXY`, `NO_PROXY`, `NO_COLOR` | as everywhere; read by the command line of one machine | none |
+/// | `POSTROOM_STACK` `POSTROOM_TABLE` `POSTROOM_BUCKET` `POSTROOM_KMS_KEY` `POSTROOM_EVENT_BUS` `POSTROOM_SCHEDULE_GROUP` `POSTROOM_SCHEDULE_ROLE` `POSTROOM_SCHEDULE_DLQ` `POSTROOM_IMPORTER` `POSTROOM_TOKEN_REFRESH` `POSTROOM_PUBLIC_URL` | the functions on AWS, which read them themselves: docs/configuration.md | set by the template |
 /// | `POSTROOM_PATIENCE_SECONDS` | the longest wait within a run that Microsoft may ask for; a longer one ends the run, saved | 60 |
 #[derive(Debug, Clone)]
 pub struct Config {

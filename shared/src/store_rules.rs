@@ -18,8 +18,8 @@ pub const KEY_BYTES: usize = 1024;
 pub const PAGE_ITEMS: usize = 1000;
 /// A page ends early once it holds this many bytes (`DynamoDB` `Query` answers at most 1 MB).
 pub const PAGE_BYTES: usize = 1000 * 1000;
-/// How deeply lists and maps may be nested in an attribute (the limit of `DynamoDB`).
-pub const NESTING: usize = 32;
+/// How deeply lists and maps may be nested in an attribute. `DynamoDB` takes 32 levels, the value in the innermost included.
+pub const NESTING: usize = 31;
 
 /// What a write comes to.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,4 +8,5 @@ pub mod aws;
 pub mod binary;
 pub mod cli;
 pub mod conformance;
+pub mod faulty_store;
 pub mod world;

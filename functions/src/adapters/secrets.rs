@@ -166,25 +166,43 @@ impl SecretsVault {
         }
     }
 
-    /// Makes a secret with its first version.
-    async fn create(&self, name: &SecretName, version: &str, value: Option<&Secret>) -> Result<(), VaultError> {
+    /// Makes a secret; with a value, that is its current version, and this is its name.
+    async fn create(&self, name: &SecretName, value: Option<&Secret>) -> Result<Option<String>, VaultError> {
         let create = self
             .writes
             .create_secret()
             .name(self.id(name))
-            .client_request_token(version)
+            .client_request_token(self.rng.hex(16))
+            .set_secret_string(value.map(|value| value.expose().to_owned()))
             .set_kms_key_id(self.key.as_deref().map(str::to_owned))
             .description("Postroom: made and changed by the program only");
-        let create = match value {
-            Some(value) => create.secret_string(value.expose()),
-            None => create.secret_binary(Blob::new([0])),
-        };
         match create.send().await {
-            Ok(_) => Ok(()),
+            Ok(made) => Ok(made.version_id),
             Err(error) => {
                 let fault = Fault::of(&error);
                 if fault.is("ResourceExistsException") {
                     return Err(VaultError::Conflict { name: name.clone() });
+                }
+                Err(failed(name, &fault))
+            }
+        }
+    }
+
+    /// Puts the version that stands for no value. A version of that name may be there already.
+    async fn put_nothing(&self, name: &SecretName, label: &str) -> Result<(), VaultError> {
+        let put = self
+            .writes
+            .put_secret_value()
+            .secret_id(self.id(name))
+            .client_request_token(NOTHING)
+            .secret_binary(Blob::new([0]))
+            .version_stages(label);
+        match put.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let fault = Fault::of(&error);
+                if fault.is("ResourceExistsException") {
+                    return Ok(());
                 }
                 Err(failed(name, &fault))
             }
@@ -231,20 +249,25 @@ impl SecretsVault {
 
     /// The secret's labels, after making it if it is not there, and bringing it back empty if it was removed.
     async fn opened(&self, name: &SecretName) -> Result<Labels, VaultError> {
-        let labels = match self.labels(name).await? {
-            None => {
-                match self.create(name, NOTHING, None).await {
-                    Ok(()) | Err(VaultError::Conflict { .. }) => {}
-                    Err(error) => return Err(error),
-                }
-                self.labels(name).await?
+        let mut labels = self.labels(name).await?;
+        if labels.is_none() {
+            match self.create(name, None).await {
+                // Without being looked at first: emulators label a first version that AWS does not even make.
+                Ok(_) => self.put_nothing(name, CURRENT).await?,
+                Err(VaultError::Conflict { .. }) => {}
+                Err(error) => return Err(error),
             }
-            Some(labels) if labels.removed => {
-                self.bring_back(name, &labels).await?;
-                self.labels(name).await?
-            }
-            found => found,
-        };
+            labels = self.labels(name).await?;
+        }
+        if let Some(removed) = labels.as_ref().filter(|labels| labels.removed) {
+            self.bring_back(name, removed).await?;
+            labels = self.labels(name).await?;
+        }
+        // Somebody made it and died, or is about to do this as well.
+        if labels.as_ref().is_some_and(|labels| labels.holder(CURRENT).is_none()) {
+            self.put_nothing(name, CURRENT).await?;
+            labels = self.labels(name).await?;
+        }
         labels.ok_or_else(|| VaultError::Unavailable(format!("the secret {name} is not to be seen yet")))
     }
 
@@ -253,20 +276,7 @@ impl SecretsVault {
         let restored = self.writes.restore_secret().secret_id(self.id(name)).send().await;
         restored.map_err(|error| failed(name, &Fault::of(&error)))?;
         if !labels.holds(CURRENT, NOTHING) {
-            // A version of the name may be there from an earlier life of the secret; then its label moves only.
-            let nothing = self
-                .writes
-                .put_secret_value()
-                .secret_id(self.id(name))
-                .client_request_token(NOTHING)
-                .secret_binary(Blob::new([0]))
-                .version_stages(ARRIVED);
-            if let Err(error) = nothing.send().await {
-                let fault = Fault::of(&error);
-                if !fault.is("ResourceExistsException") {
-                    return Err(failed(name, &fault));
-                }
-            }
+            self.put_nothing(name, ARRIVED).await?;
             self.move_label(name, CURRENT, Some(NOTHING), labels.holder(CURRENT))
                 .await?;
         }
@@ -345,12 +355,12 @@ impl Vault for SecretsVault {
         let labels = match self.labels(name).await? {
             None if expected.is_some() => return Err(conflict()),
             None => {
-                let version = self.rng.hex(16);
-                self.create(name, &version, Some(value)).await?;
-                return Ok(SecretVersion(version));
+                let version = self.create(name, Some(value)).await?;
+                let unknown = || VaultError::Unavailable(format!("the secret {name} was made without a version"));
+                return version.map(SecretVersion).ok_or_else(unknown);
             }
             Some(labels) if labels.current().as_ref() != expected => return Err(conflict()),
-            Some(labels) if labels.removed => self.opened(name).await?,
+            Some(labels) if labels.removed || labels.holder(CURRENT).is_none() => self.opened(name).await?,
             Some(labels) => labels,
         };
         self.check_budget(name).await?;

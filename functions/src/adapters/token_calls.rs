@@ -45,6 +45,8 @@ pub struct Code {
     scope: String,
     client: String,
     rebind: bool,
+    #[serde(default)]
+    issuer: Option<String>,
 }
 
 impl From<Redemption> for Code {
@@ -58,6 +60,7 @@ impl From<Redemption> for Code {
             scope: redemption.scope,
             client: redemption.client,
             rebind: redemption.rebind,
+            issuer: redemption.issuer,
         }
     }
 }
@@ -73,6 +76,7 @@ impl From<Code> for Redemption {
             scope: code.scope,
             client: code.client,
             rebind: code.rebind,
+            issuer: code.issuer,
         }
     }
 }
@@ -215,6 +219,7 @@ mod tests {
             scope: "Mail.Read".into(),
             client: "c".into(),
             rebind: true,
+            issuer: Some("https://login.contoso.example".into()),
         };
         let wire = serde_json::to_vec(&Ask::Redeem(redemption.clone().into())).unwrap();
         let Ok(Ask::Redeem(code)) = serde_json::from_slice(&wire) else {
@@ -224,6 +229,7 @@ mod tests {
         assert!(arrived.code == redemption.code && arrived.verifier == redemption.verifier);
         assert!(arrived.nonce == redemption.nonce && arrived.rebind);
         assert_eq!(arrived.redirect_uri, redemption.redirect_uri);
+        assert_eq!(arrived.issuer, redemption.issuer);
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl<C: Copy + PartialEq, F: Copy> Faults<C, F> {
     }
 
     /// The fault this call meets. Every armed fault counts the calls it fits; the first that is due happens.
-    pub(super) fn meet(&self, call: C) -> Option<F> {
+    pub fn meet(&self, call: C) -> Option<F> {
         let mut armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut met = None;
         for one in armed.iter_mut().filter(|one| one.call.is_none_or(|kind| kind == call)) {

@@ -234,7 +234,7 @@ pub enum StoreError {
 /// - `update` is one write that answers the item after it (`None` after a delete).
 /// - An empty transaction and an empty `get_many` are fine and do nothing. A check without a condition, a condition that
 ///   something equals `null`, an attribute both set and added to, and one that is no whole number and is added to are
-///   [`StoreError::Contract`]; so are attributes nested deeper than 32 levels (the limit of DynamoDB).
+///   [`StoreError::Contract`]; so are attributes nested deeper than 31 levels (DynamoDB counts the value in them as the 32nd).
 /// - A page may end before its limit (at about 1 MB), and a mark may lead to an empty page.
 /// - When several conditions fail, the first write in order is named.
 /// - What was acknowledged survives the death of the process and of the machine.

@@ -7,8 +7,11 @@ use shared::ports::{Schedule, Scheduler};
 /// Opens the same schedules once more.
 pub type Reopen = Box<dyn Fn() -> Arc<dyn Scheduler> + Send + Sync>;
 
-/// Everything the scheduler's contract says.
-pub async fn all(open: &Reopen) {
+/// More than any service lists on one page.
+pub const MANY: usize = 250;
+
+/// Everything the scheduler's contract says, with so many schedules at once.
+pub async fn all(open: &Reopen, count: usize) {
     let scheduler = open();
     assert!(scheduler.list().await.expect("list").is_empty());
     let schedule = |account: &str, minutes| Schedule {
@@ -75,13 +78,13 @@ pub async fn all(open: &Reopen) {
         "a refused one is not kept"
     );
 
-    for at in 0..250 {
+    for at in 0..count {
         scheduler
             .put(&schedule(&format!("many-{at:03}"), 5))
             .await
             .expect("put");
     }
     let many = scheduler.list().await.expect("list");
-    assert_eq!(many.len(), 253, "all pages are listed");
+    assert_eq!(many.len(), count + 3, "all pages are listed");
     assert!(many.is_sorted_by(|a, b| a.account < b.account));
 }

@@ -95,14 +95,14 @@ async fn refused_calls(store: &dyn Store) {
     );
     let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
     store
-        .update(Write::put(key("nested"), attributes(json!({"v": nested(32)}))))
+        .update(Write::put(key("nested"), attributes(json!({"v": nested(31)}))))
         .await
-        .expect("32 levels are fine");
+        .expect("31 levels are fine");
     refused(
         store
-            .update(Write::put(key("nested"), attributes(json!({"v": nested(33)}))))
+            .update(Write::put(key("nested"), attributes(json!({"v": nested(32)}))))
             .await,
-        "33 levels",
+        "32 levels",
     );
 }
 

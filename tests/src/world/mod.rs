@@ -3,6 +3,7 @@
 //! On drop a world fails the test if a lease is held, a fault is left armed, or a secret's text stands in the logs.
 
 mod audit;
+mod counting;
 mod crash;
 mod logs;
 mod people;
@@ -34,6 +35,7 @@ use shared::{
 use simulator::{Fault, FaultSpec, Options, RequestKind, SimClock, Simulator};
 
 pub use audit::Audit;
+pub use counting::{Calls, Counting};
 pub use crash::{Crash, Point, crashing};
 pub use logs::{Logs, forms_of};
 pub use people::REDIRECT_URI;
@@ -105,6 +107,11 @@ impl World {
     pub fn ports(&self) -> Ports {
         let instance = format!("life-{}", self.lives.get());
         crash::crashing(&self.memory, &instance, self.wire.clone(), &self.crash)
+    }
+
+    /// The objects of the archive.
+    pub fn objects(&self) -> Arc<InMemory> {
+        Arc::clone(&self.objects)
     }
 
     /// The archive.

@@ -21,7 +21,8 @@ pub struct InProcess {
 }
 
 impl InProcess {
-    pub(super) fn new(simulator: Simulator, crash: Crash) -> Self {
+    /// Calls this simulator's router.
+    pub fn new(simulator: Simulator, crash: Crash) -> Self {
         Self {
             simulator,
             crash,

@@ -52,7 +52,8 @@ async fn scheduler_suite() {
     let firing = aws.firing().await;
     let open: scheduler::Reopen =
         Box::new(move || Arc::new(EventBridgeScheduler::new(&aws.sdk(), firing.clone())) as Arc<dyn Scheduler>);
-    scheduler::all(&open).await;
+    // The emulator lists one page and no mark to a second: that all pages are read cannot be seen here.
+    scheduler::all(&open, 90).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

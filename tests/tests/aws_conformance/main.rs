@@ -3,3 +3,4 @@
 #![expect(clippy::expect_used, reason = "these are tests")]
 
 mod adapters;
+mod engine;

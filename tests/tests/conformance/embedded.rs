@@ -78,7 +78,7 @@ async fn scheduler_suite() {
     let (_kept, data_dir) = directory();
     let reopen: scheduler::Reopen =
         Box::new(move || Arc::new(TimerScheduler::new(sqlite(&data_dir), Arc::new(SystemClock))) as Arc<dyn Scheduler>);
-    scheduler::all(&reopen).await;
+    scheduler::all(&reopen, scheduler::MANY).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,7 +37,7 @@ async fn vault_suite() {
 async fn scheduler_suite() {
     let memory = MemoryScheduler::default();
     let open: scheduler::Reopen = Box::new(move || Arc::new(memory.clone()) as Arc<dyn Scheduler>);
-    scheduler::all(&open).await;
+    scheduler::all(&open, scheduler::MANY).await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod actions;
 mod altered;
 mod basics;
 mod batches;
+mod calls;
 mod crashes;
 mod debts;
 mod delta;

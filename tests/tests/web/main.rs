@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a broken expectation is a failed test")]
 
 mod answers;
+mod api;
 mod callback;
 mod canaries;
 mod forms;

@@ -1,0 +1,278 @@
+//! `/api/v1`: who may what, the way of a credential and an account, refusals as problem documents.
+
+use std::sync::Arc;
+
+use axum::{Router, body::Body};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use shared::{
+    origin::{Origin, TrustedOrigins},
+    ports::Clock as _,
+    records::api_keys::{ApiKeys, Scope},
+    web::{WebOptions, api_router},
+};
+use tests::world::{DESK, ORIGIN, World};
+use tower::ServiceExt as _;
+use url::Url;
+
+struct Api {
+    world: World,
+    router: Router,
+}
+
+impl Api {
+    fn new(seed: u64) -> Self {
+        let world = World::new(seed);
+        let router = api_router(WebOptions {
+            ports: world.ports(),
+            tokens: Arc::new(world.tokens()),
+            archive: None,
+            trusted: TrustedOrigins::with(vec![Origin::parse(ORIGIN).expect("an origin")]),
+            public_url: Url::parse("https://post.contoso.example").expect("a URL"),
+            other_hosts: Vec::new(),
+        });
+        Self { world, router }
+    }
+
+    async fn key(&self, scope: Scope) -> String {
+        let ports = self.world.ports();
+        let keys = ApiKeys::new(Arc::clone(&ports.store));
+        let made = keys.make("test", scope, 30, &*ports.rng, self.world.clock.now()).await;
+        made.expect("a key").1.expose().to_owned()
+    }
+
+    async fn call(&self, key: &str, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "post.contoso.example");
+        if !key.is_empty() {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        let answer = self
+            .router
+            .clone()
+            .oneshot(request.body(body).expect("a request"))
+            .await;
+        let (parts, body) = answer.expect("an answer").into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        let status = parts.status.as_u16();
+        if status >= 400 {
+            assert_eq!(parts.headers["content-type"], "application/problem+json", "{path}");
+            assert_eq!(value["status"], status, "{path} {value}");
+        }
+        assert_eq!(parts.headers["x-content-type-options"], "nosniff");
+        (status, value)
+    }
+
+    fn credential(&self) -> Value {
+        let registration = self.world.simulator.registration();
+        json!({
+            "id": "app", "grant_type": "client_credentials", "client_id": registration.client_id,
+            "token_url": format!("{ORIGIN}/{}/oauth2/v2.0/token", registration.tenant_id),
+            "client_secret": registration.client_secret, "scope": "https://graph.microsoft.com/.default", "graph_url": format!("{ORIGIN}/v1.0"),
+        })
+    }
+}
+
+fn account(id: &str) -> Value {
+    json!({"id": id, "mailbox": DESK, "credential": "app", "start": "everything"})
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_way_of_a_credential_and_an_account() {
+    let api = Api::new(1);
+    api.world.fill(3);
+    let key = api.key(Scope::Operator).await;
+    let (status, made) = api
+        .call(&key, "POST", "/api/v1/credentials", Some(api.credential()))
+        .await;
+    assert_eq!((status, &made["id"]), (201, &json!("app")), "{made}");
+    let secret = &api.world.simulator.registration().client_secret;
+    assert!(!made.to_string().contains(secret.as_str()));
+    let (status, token) = api.call(&key, "POST", "/api/v1/credentials/app/token", None).await;
+    assert_eq!(status, 200, "{token}");
+    assert!(
+        token["roles"].as_array().is_some_and(|roles| !roles.is_empty()),
+        "{token}"
+    );
+    let (status, made) = api.call(&key, "POST", "/api/v1/accounts", Some(account("desk"))).await;
+    assert_eq!((status, &made["enabled"]), (201, &json!(true)), "{made}");
+
+    let (_, changed) = api
+        .call(&key, "PATCH", "/api/v1/accounts/desk", Some(json!({"every": "10m"})))
+        .await;
+    assert_eq!(changed["every"], "10m", "{changed}");
+    let (_, paused) = api.call(&key, "POST", "/api/v1/accounts/desk/pause", None).await;
+    assert_eq!(paused["enabled"], false);
+    let schedules = api.world.ports().scheduler.list().await.expect("schedules");
+    assert!(
+        !schedules[0].enabled && schedules[0].every.as_secs() == 600,
+        "{schedules:?}"
+    );
+    assert_eq!(
+        api.call(&key, "POST", "/api/v1/accounts/desk/resume", None).await.1["enabled"],
+        true
+    );
+    assert_eq!(
+        api.call(&key, "POST", "/api/v1/accounts/desk/import", None).await.0,
+        202
+    );
+    assert!(api.world.row("desk").await.asked_at.is_some());
+
+    api.world.run("desk").await;
+    let (_, page) = api
+        .call(&key, "GET", "/api/v1/messages?account=desk&limit=2", None)
+        .await;
+    assert_eq!(page["items"].as_array().map(Vec::len), Some(2), "{page}");
+    let next =
+        url::form_urlencoded::byte_serialize(page["next"].as_str().expect("a mark").as_bytes()).collect::<String>();
+    let (_, rest) = api
+        .call(
+            &key,
+            "GET",
+            &format!("/api/v1/messages?account=desk&limit=2&after={next}"),
+            None,
+        )
+        .await;
+    assert_eq!(rest["items"].as_array().map(Vec::len), Some(1), "{rest}");
+    let line = &page["items"][0];
+    let path = format!(
+        "/api/v1/messages/{}/{}",
+        line["mailbox"].as_str().expect("a mailbox"),
+        line["key"].as_str().expect("a key")
+    );
+    let (status, message) = api.call(&key, "GET", &path, None).await;
+    assert_eq!((status, &message["key"]), (200, &line["key"]), "{message}");
+
+    assert_eq!(
+        api.call(&key, "DELETE", "/api/v1/accounts/desk", None).await.0,
+        422,
+        "it must be said twice"
+    );
+    assert_eq!(
+        api.call(&key, "DELETE", "/api/v1/accounts/desk?confirm=desk", None)
+            .await
+            .0,
+        204
+    );
+    assert_eq!(api.call(&key, "GET", "/api/v1/accounts/desk", None).await.0, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_what() {
+    let api = Api::new(2);
+    let (viewer, operator) = (api.key(Scope::Viewer).await, api.key(Scope::Operator).await);
+    api.call(&operator, "POST", "/api/v1/credentials", Some(api.credential()))
+        .await;
+    api.call(&operator, "POST", "/api/v1/accounts", Some(account("desk")))
+        .await;
+    let reads = [
+        "health",
+        "credentials",
+        "credentials/app",
+        "accounts",
+        "accounts/desk",
+        "messages?account=desk",
+    ];
+    for path in reads {
+        let path = format!("/api/v1/{path}");
+        for (key, wanted) in [
+            ("", 401),
+            ("postroom_no", 401),
+            (&operator[1..], 401),
+            (&viewer, 200),
+            (&operator, 200),
+        ] {
+            assert_eq!(api.call(key, "GET", &path, None).await.0, wanted, "{path} with {key:?}");
+        }
+    }
+    let writes = [
+        ("POST", "credentials", Some(api.credential())),
+        ("POST", "credentials/app/token", None),
+        ("POST", "accounts", Some(account("other"))),
+        ("PATCH", "accounts/desk", Some(json!({}))),
+        ("DELETE", "accounts/desk?confirm=desk", None),
+        ("POST", "accounts/desk/pause", None),
+        ("POST", "accounts/desk/resume", None),
+        ("POST", "accounts/desk/import", None),
+    ];
+    for (method, path, body) in writes {
+        let path = format!("/api/v1/{path}");
+        for (key, wanted) in [("", 401), ("postroom_no", 401), (viewer.as_str(), 403)] {
+            assert_eq!(
+                api.call(key, method, &path, body.clone()).await.0,
+                wanted,
+                "{method} {path} with {key:?}"
+            );
+        }
+    }
+    assert_eq!(
+        api.call("", "GET", "/api/v1/nothing", None).await.0,
+        401,
+        "not even what there is"
+    );
+    assert_eq!(api.call(&viewer, "GET", "/api/v1/nothing", None).await.0, 404);
+    // Thirty days later nobody may anything.
+    tokio::time::sleep(std::time::Duration::from_secs(30 * 24 * 3600)).await;
+    assert_eq!(api.call(&operator, "GET", "/api/v1/accounts", None).await.0, 401);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_taken_is_named() {
+    let api = Api::new(3);
+    let key = api.key(Scope::Operator).await;
+    let mut bad = api.credential();
+    bad["token_url"] = "http://169.254.169.254/".into();
+    let (status, problem) = api.call(&key, "POST", "/api/v1/credentials", Some(bad)).await;
+    assert_eq!(status, 422, "{problem}");
+    assert!(problem["field"].as_str().is_some(), "{problem}");
+    let secret = &api.world.simulator.registration().client_secret;
+    for (body, wanted) in [
+        (json!({"id": "x"}), 422),
+        (json!([]), 422),
+        (json!({"id": "x", "surprise": secret}), 422),
+    ] {
+        let (status, problem) = api.call(&key, "POST", "/api/v1/credentials", Some(body)).await;
+        assert_eq!(status, wanted, "{problem}");
+        assert!(!problem.to_string().contains(secret.as_str()), "{problem}");
+    }
+    api.call(&key, "POST", "/api/v1/credentials", Some(api.credential()))
+        .await;
+    assert_eq!(
+        api.call(&key, "POST", "/api/v1/credentials", Some(api.credential()))
+            .await
+            .0,
+        409,
+        "taken"
+    );
+    assert_eq!(api.call(&key, "GET", "/api/v1/accounts?limit=0", None).await.0, 422);
+    assert_eq!(
+        api.call(&key, "GET", "/api/v1/accounts?after=made-up", None).await.0,
+        422
+    );
+    assert_eq!(api.call(&key, "GET", "/api/v1/messages", None).await.0, 422);
+    assert_eq!(api.call(&key, "GET", "/api/v1/credentials/none", None).await.0, 404);
+    assert_eq!(
+        api.call(&key, "POST", "/api/v1/credentials/none/token", None).await.0,
+        404
+    );
+    assert_eq!(
+        api.call(
+            &key,
+            "POST",
+            "/api/v1/accounts",
+            Some(json!({"id": "a b", "mailbox": DESK, "credential": "app"}))
+        )
+        .await
+        .0,
+        422
+    );
+    let (status, problem) = api.call(&key, "PUT", "/api/v1/accounts", None).await;
+    assert_eq!(status, 405, "{problem}");
+}
