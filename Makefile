@@ -1,6 +1,6 @@
 # What people and CI type. Every target works in a fresh checkout; `make` alone tells what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench
+.PHONY: help demo test test-aws check bench
 
 CARGO ?= cargo
 
@@ -8,8 +8,9 @@ help:
 	@echo "make demo    simulated Microsoft 365 tenant and a first import; Ctrl-C ends it and cleans up"
 	@echo "             (ARGS='--mail DIR' imports mail of yours; needs Rust, a C compiler and make)"
 	@echo "make test    everything: builds once, fetches what tests need, runs every test"
+	@echo "make test-aws only the AWS side: the template deployed to an offline emulator (part of make test; needs Python 3.11)"
 	@echo "make check   format, lints, licences and the walls between the crates"
-	@echo "make bench   how fast an import is, with the real binary; prints a table"
+	@echo "make bench   how fast an import is, with the real binary; prints a table (ARGS=mix: scenes that begin so)"
 
 # The development profile: the same build that `make test` uses, so that nothing is compiled twice.
 demo:
@@ -18,8 +19,11 @@ demo:
 test:
 	@scripts/test
 
+test-aws:
+	@scripts/test-aws
+
 check:
 	@scripts/check
 
 bench:
-	@scripts/bench
+	@scripts/bench $(ARGS)

@@ -4,6 +4,15 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// A secret's text. The only way to its content is [`Secret::expose`], so that every use can be found by name.
+///
+/// It cannot be printed, so neither a log nor a panic can show it:
+///
+/// ```compile_fail,E0277
+/// println!("{:?}", shared::secret::Secret::new("never shown"));
+/// ```
+/// ```compile_fail,E0277
+/// println!("{}", shared::secret::Secret::new("never shown"));
+/// ```
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 

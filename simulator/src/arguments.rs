@@ -13,6 +13,9 @@ pub(crate) struct Arguments {
     /// Mail for the inboxes: a directory of .eml and mbox files (read with all below it), or one such file.
     #[arg(long, value_name = "DIR")]
     pub(crate) mail: Option<PathBuf>,
+    /// Notes every answer of Graph in this file, a line of JSON each.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
     /// Generated messages per inbox [default: 25, or 0 with --mail].
     #[arg(long, value_name = "N")]
     pub(crate) messages: Option<usize>,

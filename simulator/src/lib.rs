@@ -16,6 +16,7 @@ pub mod mail;
 mod mailbox;
 mod options;
 pub mod readings;
+mod record;
 mod router;
 mod serve;
 mod simulator;

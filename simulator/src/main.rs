@@ -33,6 +33,11 @@ fn complain(error: &anyhow::Error) {
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let simulator = Simulator::new(options(arguments)?);
     fill(&simulator, arguments)?;
+    if let Some(file) = &arguments.record {
+        simulator
+            .record_to(file)
+            .with_context(|| format!("--record {}: cannot write there", file.display()))?;
+    }
     for fault in &arguments.fault {
         let spec = serde_json::from_str(fault).with_context(|| format!("--fault {fault}"))?;
         simulator.arm(spec);

@@ -43,7 +43,12 @@ async fn answer(State(simulator): State<Simulator>, request: Request<axum::body:
         body: whole(body).await,
     };
     if call.path == "/v1.0" || call.path.starts_with("/v1.0/") {
-        return graph::answer(&simulator, &call).await;
+        let reply = graph::answer(&simulator, &call).await;
+        let record = simulator.lock().record.clone();
+        return match record {
+            Some(record) => record.tap(&call, reply),
+            None => reply,
+        };
     }
     if call.path.starts_with("/_control") {
         return control::http::answer(&simulator, &call);

@@ -9,10 +9,13 @@ use crate::gate::Gate;
 use crate::mailbox::Mailbox;
 use crate::mailbox::rounds::Round;
 use crate::options::Options;
+use crate::record::Record;
 use crate::stats::Stats;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One simulated Microsoft. Clones are handles on the same one.
@@ -48,6 +51,8 @@ pub(crate) struct State {
     pub(crate) directory: Directory,
     /// Number of the next generated message.
     pub(crate) next_mail: u64,
+    /// Where answers of Graph are noted.
+    pub(crate) record: Option<Record>,
 }
 
 impl std::fmt::Debug for Core {
@@ -93,6 +98,7 @@ impl Simulator {
             issued: Vec::new(),
             directory,
             next_mail: 0,
+            record: None,
         };
         let simulator = Self {
             core: Arc::new(Core {
@@ -105,6 +111,13 @@ impl Simulator {
             simulator.add_user(user);
         }
         simulator
+    }
+
+    /// Notes every answer of Graph from now on in a new file, a line of JSON each: `method`, `path`, `query`, `status`, `headers`,
+    /// `size` in bytes and, if it is JSON, `body`.
+    pub fn record_to(&self, path: &Path) -> io::Result<()> {
+        self.lock().record = Some(Record::create(path)?);
+        Ok(())
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

@@ -11,6 +11,8 @@
     )
 )]
 
+#[path = "wire/assertion.rs"]
+mod assertion;
 #[path = "wire/authorize.rs"]
 mod authorize;
 #[path = "wire/client.rs"]
@@ -33,6 +35,8 @@ mod limits;
 mod mail;
 #[path = "wire/person.rs"]
 mod person;
+#[path = "wire/record.rs"]
+mod record;
 #[path = "wire/socket.rs"]
 mod socket;
 #[path = "wire/writes.rs"]

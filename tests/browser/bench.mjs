@@ -82,11 +82,15 @@ export function browser() {
   return chromium.launch({ executablePath: process.env.CHROMIUM, args });
 }
 
-/** Keeps a picture of a page, if somebody wants them. */
+/** Keeps pictures of a page in the light and in the dark, if somebody wants them. */
 export async function shot(page, name) {
   if (!SHOTS) return;
   mkdirSync(SHOTS, { recursive: true });
-  writeFileSync(join(SHOTS, `${name}.png`), await page.screenshot({ fullPage: true }));
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    writeFileSync(join(SHOTS, `${name}-${colorScheme}.png`), await page.screenshot({ fullPage: true }));
+  }
+  await page.emulateMedia({ colorScheme: null });
 }
 
 /** Every form in which a secret could stand in a text. */

@@ -73,7 +73,7 @@ async function signIn(page, address, answer = '#accept') {
 }
 
 for (const [name, options] of [
-  ['without a script, on a phone, in the dark', { javaScriptEnabled: false, viewport: { width: 390, height: 844 }, colorScheme: 'dark' }],
+  ['without a script, on a phone, in the dark', { javaScriptEnabled: false, viewport: { width: 360, height: 740 }, colorScheme: 'dark' }],
   ['on a desk, in the light', { viewport: { width: 1200, height: 850 }, colorScheme: 'light' }],
 ]) {
   test(`from nothing to a mail on record, ${name}`, { timeout: 4 * LIMIT }, () => stage(options, async ({ page, ms, desk }) => {
@@ -116,12 +116,12 @@ for (const [name, options] of [
     await page.click('text=The pump of house 7');
     assert.ok((await page.textContent('pre')).includes('It drips.'));
     await shot(page, `message-${at}`);
-    for (const place of ['runs', 'owed', 'health', 'accounts/mine', 'credentials/contoso']) {
+    for (const place of ['runs', 'owed', 'health', 'accounts', 'accounts/mine', 'accounts/mine/remove', 'credentials', 'credentials/new', 'credentials/contoso', 'credentials/contoso/edit', 'messages']) {
       const answer = await page.goto(`${desk.publicUrl}/${place}`);
       assert.equal(answer.status(), 200, place);
       const wide = await page.locator('body').evaluate((body) => body.scrollWidth, undefined).catch(() => 0);
       assert.ok(wide <= at, `${place} is ${wide} wide on ${at}`);
-      await shot(page, `${place.replace('/', '-')}-${at}`);
+      await shot(page, `${place.replaceAll('/', '-')}-${at}`);
     }
   }));
 }
@@ -154,6 +154,78 @@ test('who refuses is not signed in, and another person does not take over', { ti
   const answer = await stranger.goto(page.url());
   assert.equal(answer.status(), 404);
   await other.close();
+}));
+
+test('an admin consents for everybody, or declines, and comes back to a page that says so', { timeout: 4 * LIMIT }, () => stage({}, async ({ page, ms, desk }) => {
+  await ms.control('add-user', { user: { address: 'root@harbour-homes.example', displayName: 'Root', admin: true } });
+  await ms.control('require-admin-consent', { required: true });
+  await open(page, desk);
+  await makeCredential(page, ms);
+  await page.press('#scope', 'Enter');
+  await page.waitForURL('**/credentials/contoso');
+  for (const [answer, title, told] of [['#cancel', 'Not signed in', 'declined'], ['#accept', 'Consented', 'an admin consented']]) {
+    await page.goto(`${desk.publicUrl}/credentials/contoso`);
+    await page.click('text=Ask for admin consent');
+    await signIn(page, 'root@harbour-homes.example', answer);
+    assert.equal(await page.textContent('h1'), title);
+    assert.ok((await page.textContent('#outcome')).includes(told), await page.textContent('#outcome'));
+    assert.equal(new URL(page.url()).search, '', 'the address is clean');
+  }
+  await shot(page, 'consented');
+  // Now a person who may not consent signs in.
+  await page.goto(`${desk.publicUrl}/credentials/contoso`);
+  await page.click('button[aria-label="Sign in for contoso"]');
+  await signIn(page, ADA);
+  assert.equal(await page.textContent('#who'), ADA);
+}));
+
+/** Tabs to an element, as somebody without a mouse does, and fails if the focus cannot be seen there. */
+async function tabTo(page, selector) {
+  for (let at = 0; at < 60; at += 1) {
+    await page.keyboard.press('Tab');
+    const seen = await page.evaluate((wanted) => {
+      const here = document.activeElement;
+      return here?.matches(wanted) && { outline: getComputedStyle(here).outlineStyle, inView: here.getBoundingClientRect().bottom <= innerHeight + 1 };
+    }, selector);
+    if (!seen) continue;
+    assert.notEqual(seen.outline, 'none', `no outline on ${selector}`);
+    assert.ok(seen.inView, `${selector} has the focus out of view`);
+    return;
+  }
+  assert.fail(`the keyboard does not reach ${selector}`);
+}
+
+test('with the keyboard alone', { timeout: 4 * LIMIT }, () => stage({}, async ({ page, ms, desk }) => {
+  const { url } = await desk.cli(['console', '--no-browser']);
+  await page.goto(url);
+  await tabTo(page, '#continue');
+  await page.keyboard.press('Enter');
+  await page.waitForURL('**/credentials');
+  await tabTo(page, 'a[href="/credentials/new"]');
+  await page.keyboard.press('Enter');
+  await page.waitForURL('**/credentials/new');
+  const { facts } = ms;
+  for (const [field, text] of [['#id', 'contoso'], ['#description', 'By keyboard'], ['#authorization_url', facts.authorizationUrl], ['#token_url', facts.tokenUrl], ['#client_id', facts.clientId],
+    ['#client_secret', facts.clientSecret], ['#scope', 'Mail.ReadWrite offline_access'], ['#graph_url', facts.graphUrl]]) {
+    await tabTo(page, field);
+    await page.keyboard.insertText(text);
+  }
+  await tabTo(page, 'button.main');
+  await page.keyboard.press('Space');
+  await page.waitForURL('**/credentials/contoso');
+  await tabTo(page, 'button[aria-label="Sign in for contoso"]');
+  await page.keyboard.press('Enter');
+  await page.locator(`[data-address="${ADA}"]`).waitFor();
+  await signIn(page, ADA);
+  await tabTo(page, 'a[href="/accounts/new"]');
+  await page.keyboard.press('Enter');
+  await page.waitForURL('**/accounts/new');
+  // Past the navigation in one step.
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Skip to content');
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Tab');
+  assert.ok(await page.evaluate(() => document.querySelector('main').contains(document.activeElement)), 'the focus is in the page');
 }));
 
 test('`credential authorize` sends a browser on and tells who signed in', { timeout: 4 * LIMIT }, () => stage({}, async ({ page, ms, desk }) => {

@@ -45,6 +45,7 @@ pub struct Redeem {
     scope: String,
     client: String,
     rebind: bool,
+    issuer: Option<String>,
 }
 
 impl From<Redemption> for Redeem {
@@ -58,6 +59,7 @@ impl From<Redemption> for Redeem {
             scope: redemption.scope,
             client: redemption.client,
             rebind: redemption.rebind,
+            issuer: redemption.issuer,
         }
     }
 }
@@ -73,6 +75,7 @@ impl From<Redeem> for Redemption {
             scope: sent.scope,
             client: sent.client,
             rebind: sent.rebind,
+            issuer: sent.issuer,
         }
     }
 }
@@ -215,6 +218,7 @@ mod tests {
             scope: "Mail.Read".into(),
             client: "c".into(),
             rebind: true,
+            issuer: Some("https://login.contoso.example".into()),
         };
         let wire = serde_json::to_vec(&Ask::Redeem(redemption.clone().into())).unwrap();
         let Ok(Ask::Redeem(code)) = serde_json::from_slice(&wire) else {
@@ -224,6 +228,7 @@ mod tests {
         assert!(arrived.code == redemption.code && arrived.verifier == redemption.verifier);
         assert!(arrived.nonce == redemption.nonce && arrived.rebind);
         assert_eq!(arrived.redirect_uri, redemption.redirect_uri);
+        assert_eq!(arrived.issuer, redemption.issuer);
     }
 
     #[test]

@@ -49,6 +49,9 @@ fn one(code: u32) -> Option<&'static str> {
         65001 | 90094 => {
             "nobody has consented to the app's permissions. Azure portal, App registrations, your app, API permissions, Grant admin consent"
         }
+        50053 => {
+            "the person's account is locked after too many wrong passwords, or their address is blocked. They wait, or an admin unlocks it"
+        }
         54005 => "the code was used before",
         501_481 | 501_471 | 50148 | 50147 => "the code belongs to another sign-in (PKCE)",
         500_112 | 50011 => {

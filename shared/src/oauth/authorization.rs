@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use crate::{
-    credential::Credential,
+    credential::{Credential, GrantType},
     origin::Origin,
     ports::{Ports, Rng},
     records::{
@@ -127,9 +127,11 @@ impl AuthorizationFlow {
         let (state, cookie, salt) = (random(rng), random(rng), rng.hex(32));
         let now = self.ports.clock.now();
         let credential = begin.credential;
-        let scope = match begin.errand {
-            Errand::SignIn => credential.asked_scope(),
-            Errand::AdminConsent => consent_scope(credential),
+        let scope = match credential.grant_type {
+            // An admin consents to all that a person will be asked for, `openid` and its kin included: where people may
+            // not consent themselves, they may not consent to those either.
+            GrantType::AuthorizationCode => credential.asked_scope(),
+            GrantType::ClientCredentials => credential.scope.clone(),
         };
         let pending = Pending {
             credential: credential.id.clone(),
@@ -200,30 +202,26 @@ fn authorization_url(credential: &Credential, pending: &Pending, state: &Secret,
 }
 
 /// "Admin consent on the Microsoft identity platform": beside the token endpoint of the tenant.
-fn consent_url(credential: &Credential, pending: &Pending, state: &Secret) -> Url {
-    let mut url = credential.token_url.clone();
+fn consent_place(token_url: &Url) -> Url {
+    let mut url = token_url.clone();
     let path = match url.path().strip_suffix("/oauth2/v2.0/token") {
+        // An admin consents for a tenant; this endpoint does not know `common`.
+        Some("/common") => "/organizations/v2.0/adminconsent".to_owned(),
         Some(tenant) => format!("{tenant}/v2.0/adminconsent"),
         None => "/adminconsent".to_owned(),
     };
     url.set_path(&path);
+    url
+}
+
+fn consent_url(credential: &Credential, pending: &Pending, state: &Secret) -> Url {
     let ours = [
         ("client_id", credential.client_id.as_str()),
         ("scope", &pending.scope),
         ("redirect_uri", pending.redirect_uri.as_str()),
         ("state", state.expose()),
     ];
-    merged(url, &ours)
-}
-
-/// Application permissions can be consented to as `/.default` only; delegated ones by name.
-fn consent_scope(credential: &Credential) -> String {
-    let kept: Vec<&str> = credential
-        .scope
-        .split(' ')
-        .filter(|scope| !["openid", "profile", "email", "offline_access"].contains(scope))
-        .collect();
-    kept.join(" ")
+    merged(consent_place(&credential.token_url), &ours)
 }
 
 fn merged(mut url: Url, ours: &[(&str, &str)]) -> Url {
@@ -239,6 +237,7 @@ fn merged(mut url: Url, ours: &[(&str, &str)]) -> Url {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{credential::CredentialForm, origin::TrustedOrigins, ports::SecretName};
 
     #[test]
     fn what_was_typed_stays_but_for_what_is_ours() {
@@ -268,6 +267,46 @@ mod tests {
             ("state", "cookie", "s"),
         ] {
             assert!(proof(state, &Secret::new(cookie), salt).verifier != one.verifier);
+        }
+    }
+
+    fn credential(login: &str, tenant: &str) -> Credential {
+        let form = CredentialForm {
+            id: "app".into(),
+            grant_type: Some(GrantType::AuthorizationCode),
+            authorization_url: Some(format!("https://{login}/{tenant}/oauth2/v2.0/authorize")),
+            token_url: format!("https://{login}/{tenant}/oauth2/v2.0/token"),
+            client_id: "11111111-2222-4333-8444-555555555555".into(),
+            scope: "Mail.Read".into(),
+            ..CredentialForm::default()
+        };
+        let name = |text: &str| SecretName(text.into());
+        let settings = form.check(&TrustedOrigins::default()).unwrap().settings;
+        settings.into_credential(name("client/a"), name("access/a"), Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn the_issuer_of_each_cloud_is_known_where_the_tenant_is_named_by_its_id() {
+        let tenant = "3e2d1c0b-0000-4000-8000-000000000001";
+        for cloud in crate::config::CLOUDS {
+            let login = cloud.login_host;
+            let known = format!("https://{login}/{tenant}/v2.0");
+            assert_eq!(expected_issuer(&credential(login, tenant)), Some(known));
+            for named in ["contoso.example", "organizations", "common"] {
+                assert_eq!(expected_issuer(&credential(login, named)), None, "{login} {named}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_admin_consents_for_a_tenant_never_for_common() {
+        for (tenant, there) in [
+            ("common", "/organizations/v2.0/adminconsent"),
+            ("organizations", "/organizations/v2.0/adminconsent"),
+            ("contoso.example", "/contoso.example/v2.0/adminconsent"),
+        ] {
+            let credential = credential("login.microsoftonline.com", tenant);
+            assert_eq!(consent_place(&credential.token_url).path(), there);
         }
     }
 }

@@ -197,9 +197,15 @@ fn classify(status: u16, after: Option<Duration>, error: &str, codes: &[u32]) ->
             after: Some(after.unwrap_or(Duration::from_secs(300))),
         };
     }
+    // 50053: one person's account is locked. Microsoft calls that `unauthorized_client` now and then; it is not the app's.
+    if any(&[50053]) {
+        return TokenErrorKind::SignIn;
+    }
     match error {
         "invalid_client" | "unauthorized_client" => TokenErrorKind::Client,
-        "invalid_resource" | "invalid_scope" | "unsupported_grant_type" | "invalid_request" => TokenErrorKind::Settings,
+        "invalid_resource" | "invalid_scope" | "unsupported_grant_type" | "invalid_request" | "access_denied" => {
+            TokenErrorKind::Settings
+        }
         "invalid_grant" | "interaction_required" | "consent_required" | "login_required" => TokenErrorKind::SignIn,
         _ => TokenErrorKind::Unforeseen,
     }
@@ -226,6 +232,8 @@ mod tests {
         assert_eq!(next(401, "invalid_client", 7_000_215), Next::FixCredential);
         assert_eq!(next(400, "invalid_scope", 70011), Next::FixCredential);
         assert_eq!(next(400, "invalid_grant", 70008), Next::Reauthorize);
+        assert_eq!(next(400, "unauthorized_client", 50053), Next::Reauthorize);
+        assert_eq!(next(400, "access_denied", 53003), Next::FixCredential);
         assert_eq!(next(400, "something_new", 1), Next::Fail);
         assert!(
             matches!(next(503, "invalid_client", 7_000_215), Next::Retry { .. }),

@@ -130,7 +130,7 @@ impl<'a> Parts<'a> {
 
 fn judge(claims: Claims, expected: &Expected<'_>, authority: &Authority) -> Result<Person, &'static str> {
     let tenant = claims.tid.as_deref().unwrap_or_default();
-    if claims.iss != authority.issuer.replace("{tenantid}", tenant) {
+    if claims.iss != authority.issuer_of(tenant) {
         return Err("it comes from another issuer");
     }
     if let Some(pinned) = tenant_of(expected.token_url)

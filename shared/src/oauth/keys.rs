@@ -19,11 +19,17 @@ use super::{
     error::{TokenError, TokenErrorKind},
 };
 
+/// Stands for the tenant in the issuer of Entra's `common` and `organizations`.
+const TENANT: &str = "{tenantid}";
+
 /// What an authority says of itself (OpenID Connect Discovery 1.0 section 3).
 #[derive(Deserialize)]
 struct Discovery {
     issuer: String,
     jwks_uri: Url,
+    /// RFC 9207 section 3.
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
 }
 
 /// RFC 7517 section 5; keys of other kinds are passed over.
@@ -46,11 +52,27 @@ struct RsaKey {
 /// An authority whose keys are known.
 pub(super) struct Authority {
     /// The issuer as discovery names it; `{tenantid}` stands for the tenant of the token.
-    pub(super) issuer: String,
+    issuer: String,
+    /// It names itself in every answer to a browser.
+    names_itself: bool,
     keys: HashMap<String, (Vec<u8>, Vec<u8>)>,
 }
 
 impl Authority {
+    /// Whether an answer that named this issuer, or none, can be this authority's (RFC 9207 section 2.4). Where the
+    /// issuer depends on a tenant that is not known yet, the callback has compared the host.
+    pub(super) fn may_have_answered(&self, named: Option<&str>) -> bool {
+        match named {
+            None => !self.names_itself,
+            Some(named) => self.issuer.contains(TENANT) || named == self.issuer,
+        }
+    }
+
+    /// The issuer for a tenant.
+    pub(super) fn issuer_of(&self, tenant: &str) -> String {
+        self.issuer.replace(TENANT, tenant)
+    }
+
     /// Whether the key `kid` made this RS256 signature; `None` if there is no such key.
     pub(super) fn verify(&self, kid: &str, message: &[u8], signature: &[u8]) -> Option<bool> {
         let (n, e) = self.keys.get(kid)?;
@@ -120,6 +142,7 @@ async fn fetch(http: &dyn Http, clock: &dyn Clock, token_url: &Url) -> Result<Au
     }
     Ok(Authority {
         issuer: discovery.issuer,
+        names_itself: discovery.authorization_response_iss_parameter_supported,
         keys,
     })
 }

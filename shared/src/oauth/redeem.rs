@@ -88,6 +88,7 @@ impl TokenService {
                 "the credential was changed while somebody signed in; click the key again",
             ));
         }
+        self.check_issuer(credential, redemption).await?;
         let grants = self.grants(credential);
         let before = grants.settled(row.generation).await?;
         let secret = self.client_secret(credential).await?;
@@ -188,6 +189,19 @@ impl TokenService {
             &*self.ports.clock,
         )
         .await
+    }
+
+    /// The code is another login host's if the answer names another issuer, or none where this one always names itself
+    /// (O-8). Asked before the code is sent to anybody.
+    async fn check_issuer(&self, credential: &Credential, redemption: &Redemption) -> Result<(), TokenError> {
+        let (http, clock) = (&*self.ports.http, &*self.ports.clock);
+        let authority = self.authorities.of(http, clock, &credential.token_url, false).await?;
+        if authority.may_have_answered(redemption.issuer.as_deref()) {
+            return Ok(());
+        }
+        Err(refused(
+            "the answer does not name the login host that was asked (`iss`), so it may be another one's. Nothing was stored",
+        ))
     }
 
     /// A credential belongs to the person who signed in first, until an admin says otherwise (O-13).

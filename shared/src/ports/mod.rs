@@ -132,6 +132,8 @@ pub struct Redemption {
     pub scope: String,
     /// The app at that time ([`crate::credential::Credential::client`]); another one now refuses the code.
     pub client: String,
+    /// The issuer that the answer named (RFC 9207), if it named one.
+    pub issuer: Option<String>,
     /// An admin said that another person may take over.
     pub rebind: bool,
 }

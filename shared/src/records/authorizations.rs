@@ -155,21 +155,37 @@ impl Authorizations {
             .when(Condition::Missing("consumed_at".into()))
             .when(Condition::equals("cookie", cookie))
             .when(Condition::Above("expires_at".into(), millis(now)));
-        let read = |item: &Item| AuthorizationRow::read(item).map(Box::new);
-        match self.store.update(write).await {
-            Ok(Some(item)) => Ok(Consumed::Now(read(&item)?)),
-            Err(StoreError::ConditionFailed { current, .. }) => {
-                // A store that repeats a write whose answer was lost refuses the second: the mark tells whose it is.
-                match current.as_deref().map(read).transpose()? {
-                    Some(row) if row.consumed_by.as_deref() == Some(by) => Ok(Consumed::Now(row)),
-                    row => Ok(Consumed::Not(row)),
+        let mut tries = 0;
+        loop {
+            let current = match self.store.update(write.clone()).await {
+                Ok(item) => item,
+                Err(StoreError::ConditionFailed { current, .. }) => current.map(|item| *item),
+                Err(error @ (StoreError::Conflict | StoreError::Unavailable(_))) => {
+                    let current = self.store.get(&Self::key(key)).await?;
+                    let unconsumed = current
+                        .as_ref()
+                        .is_some_and(|item| !item.attributes.contains_key("consumed_at"));
+                    if unconsumed {
+                        // Nobody has it: it is still to be had, and must not be told to be over.
+                        tries += 1;
+                        if tries > super::CONFLICT_TRIES {
+                            return Err(error.into());
+                        }
+                        continue;
+                    }
+                    current
                 }
-            }
-            Ok(None) | Err(StoreError::Conflict | StoreError::Unavailable(_)) => match self.get(key).await? {
-                Some(row) if row.consumed_by.as_deref() == Some(by) => Ok(Consumed::Now(Box::new(row))),
-                row => Ok(Consumed::Not(row.map(Box::new))),
-            },
-            Err(error) => Err(error.into()),
+                Err(error) => return Err(error.into()),
+            };
+            let row = current
+                .map(|item| AuthorizationRow::read(&item).map(Box::new))
+                .transpose()?;
+            // The mark tells whose it is: an answer may have been lost, and a store that repeats such a write by itself
+            // refuses the second.
+            return Ok(match row {
+                Some(row) if row.consumed_by.as_deref() == Some(by) => Consumed::Now(row),
+                row => Consumed::Not(row),
+            });
         }
     }
 

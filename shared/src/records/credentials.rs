@@ -1,6 +1,6 @@
 //! Credentials: their settings and what is known of their tokens.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -8,12 +8,14 @@ use serde_json::Value;
 use crate::{
     credential::{Credential, SignIn, TokenState},
     ports::{Attributes, Condition, Item, Key, PageMark, Query, Store, StoreError, Write},
-    time::millis,
+    time::{between, millis},
 };
 
 use super::{RecordError, Shelf, attribute, attributes, every, json, number, required};
 
 const PARTITION: &str = "credentials";
+/// For as long written grants are counted.
+const DAY: Duration = Duration::from_hours(24);
 
 /// A credential as stored.
 #[derive(Debug, Clone)]
@@ -216,12 +218,24 @@ impl Credentials {
             return Ok(None);
         }
         let mut set = attributes([("token_owner", owner.into()), ("token_lease", millis(until).into())]);
-        if left > 0 {
-            set.insert("interrupted".into(), true.into());
+        let died = left > 0;
+        if died {
+            // Whoever died may have kept a grant: it counts, or a loop of deaths would use up the vault's versions.
+            let mut writes: Vec<Timestamp> = attribute(&before, "grant_writes")?.unwrap_or_default();
+            writes.retain(|at| between(*at, now) < DAY);
+            writes.push(now);
+            set.extend(attributes([
+                ("interrupted", true.into()),
+                ("grant_writes", json(&writes)),
+            ]));
         }
         let mut write = Write::set(Self::key(id), set)
             .when(Condition::Exists)
             .when(Condition::MissingOrBelow("token_lease".into(), millis(now)));
+        if died {
+            // As it was read, or the list would be an old one.
+            write = write.when(Condition::equals("token_fence", number(&before, "token_fence")));
+        }
         if let crate::ports::Change::Update { add, .. } = &mut write.change {
             add.insert("token_fence".into(), 1);
         }

@@ -66,7 +66,11 @@ pub(super) fn who(row: &CredentialRow, reads: &[(String, String)]) -> Markup {
             ul {
                 @for (account, mailbox) in reads {
                     li {
-                        @if mailbox == "me" { "the mailbox of whoever signs in" } @else { (mailbox) }
+                        @match (mailbox.as_str(), &row.sign_in) {
+                            ("me", Some(sign_in)) => { "the mailbox of " (sign_in.who()) }
+                            ("me", None) => { "the mailbox of whoever signs in" }
+                            _ => { (mailbox) }
+                        }
                         " (account " code { (account) } ")"
                     }
                 }
@@ -169,7 +173,7 @@ async fn key(State(web): State<Web>, Path(id): Path<String>, posted: Posted) -> 
             }
             Err(error) => {
                 let body = html! {
-                    p.problem { (error.what) }
+                    p.problem { (page::words(&error.what)) }
                     @if let Some(trace) = &error.trace { p.quiet { "For Microsoft's support: " (trace) } }
                     (back)
                 };

@@ -43,6 +43,7 @@ struct Answer {
     error: Option<String>,
     description: String,
     issuer: Option<String>,
+    consented: bool,
 }
 
 impl Answer {
@@ -70,6 +71,7 @@ impl Answer {
             error: one("error"),
             description: one("error_description").unwrap_or_default(),
             issuer: one("iss"),
+            consented: one("admin_consent").is_some_and(|said| said.eq_ignore_ascii_case("true")),
         })
     }
 }
@@ -118,7 +120,7 @@ fn shown(key: &str) -> Response {
 async fn finish(web: &Web, row: &AuthorizationRow, answer: Answer, proof: Proof) -> Ending {
     let pending = &row.pending;
     match believed(web, pending, &answer).await {
-        Ok(Some(code)) => redeem(web, pending, code, proof).await,
+        Ok(Some(code)) => redeem(web, pending, code, answer.issuer, proof).await,
         Ok(None) => Ending {
             ok: true,
             what: "Microsoft says that an admin consented for the whole tenant. Now click the key of the credential"
@@ -177,7 +179,10 @@ async fn believed(web: &Web, pending: &Pending, answer: &Answer) -> Result<Optio
         return Err(refusal(error, &answer.description, pending.errand));
     }
     match (pending.errand, &answer.code) {
-        (Errand::AdminConsent, _) => Ok(None),
+        (Errand::AdminConsent, _) if answer.consented => Ok(None),
+        (Errand::AdminConsent, _) => Err(
+            "Microsoft's answer says neither that an admin consented nor why not. Ask for admin consent again".into(),
+        ),
         (Errand::SignIn, Some(code)) => Ok(Some(code.clone())),
         (Errand::SignIn, None) => {
             Err("Microsoft's answer carries neither a code nor an error. Click the key again".into())
@@ -211,7 +216,7 @@ fn refusal(error: &str, description: &str, errand: Errand) -> String {
     }
 }
 
-async fn redeem(web: &Web, pending: &Pending, code: Secret, proof: Proof) -> Ending {
+async fn redeem(web: &Web, pending: &Pending, code: Secret, issuer: Option<String>, proof: Proof) -> Ending {
     let redemption = Redemption {
         credential: pending.credential.to_string(),
         code,
@@ -220,6 +225,7 @@ async fn redeem(web: &Web, pending: &Pending, code: Secret, proof: Proof) -> End
         redirect_uri: pending.redirect_uri.clone(),
         scope: pending.scope.clone(),
         client: pending.client.clone(),
+        issuer,
         rebind: pending.rebind,
     };
     match web.tokens.redeem(redemption).await {

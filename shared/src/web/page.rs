@@ -60,7 +60,7 @@ pub(crate) fn waiting(title: &str, body: &Markup) -> Response {
 /// Something of ours is in trouble: store, vault.
 pub(crate) fn trouble(what: &str) -> Response {
     let body = html! {
-        p.problem { (what) }
+        p.problem { (words(what)) }
         p { "Try again in a moment. If it stays, the log of " code { "postroom serve" } " says more." }
     };
     plain(StatusCode::SERVICE_UNAVAILABLE, "Not just now", &body)
@@ -81,6 +81,19 @@ pub(crate) fn record_trouble(place: Place, error: &RecordError) -> Response {
 pub(crate) fn instant(at: Timestamp) -> Markup {
     let exact = format!("{at:.0}");
     html! { time datetime=(exact) { (at.strftime("%Y-%m-%d %H:%M UTC")) } }
+}
+
+/// A sentence of ours: what stands between backticks is set as code, as the command line's readers know it.
+pub(crate) fn words(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    html! {
+        @for (at, part) in parts.iter().enumerate() {
+            // A backtick without its fellow stays what it is.
+            @if at % 2 == 1 && at + 1 < parts.len() { code { (part) } }
+            @else if at % 2 == 1 { "`" (part) }
+            @else { (part) }
+        }
+    }
 }
 
 fn frame(status: StatusCode, title: &str, navigation: Option<&Markup>, body: &Markup) -> Response {
@@ -113,4 +126,25 @@ fn framed(status: StatusCode, title: &str, navigation: Option<&Markup>, body: &M
         }
     };
     (status, Html(page.into_string())).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+
+    #[test]
+    fn code_is_set_as_code_and_nothing_is_lost_or_let_through() {
+        for (text, shown) in [
+            ("plain", "plain"),
+            (
+                "credential `app` of `x`.",
+                "credential <code>app</code> of <code>x</code>.",
+            ),
+            ("one ` alone", "one ` alone"),
+            ("`<b>` <i> `", "<code>&lt;b&gt;</code> &lt;i&gt; `"),
+            ("", ""),
+        ] {
+            assert_eq!(words(text).into_string(), shown);
+        }
+    }
 }

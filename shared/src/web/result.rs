@@ -56,7 +56,6 @@ async fn show(State(web): State<Web>, Path(key): Path<String>, request: Request)
         p.next {
             @if session.is_some() {
                 a.button href={ "/credentials/" (row.pending.credential) } { "To the credential" }
-                " "
                 a.button href="/accounts/new" { "Add an account" }
             } @else {
                 "You may close this page. The command line tells the same."
@@ -92,7 +91,7 @@ async fn ended(web: &Web, row: &AuthorizationRow, ending: &Ending, next: &maud::
         Err(_) => Vec::new(),
     };
     let body = html! {
-        p.problem[!ending.ok].good[ending.ok] #outcome { (ending.what) "." }
+        p.problem[!ending.ok].good[ending.ok] #outcome { (page::words(&ending.what)) "." }
         @if let Some(trace) = &ending.trace { p.quiet { "For Microsoft's support: " (trace) } }
         @if let Some(who) = &ending.who {
             dl {
@@ -109,7 +108,7 @@ async fn ended(web: &Web, row: &AuthorizationRow, ending: &Ending, next: &maud::
                 @if !ending.extra.is_empty() { dt { "Granted before, not asked for now" } dd { (ending.extra.join(", ")) } }
             }
         }
-        @for warning in &ending.warnings { p.warning { (warning) "." } }
+        @for warning in &ending.warnings { p.warning { (page::words(warning)) "." } }
         (next)
     };
     let title = match (ending.ok, &ending.who) {

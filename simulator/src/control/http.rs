@@ -126,6 +126,10 @@ enum Act {
         #[serde(default)]
         expire_old: bool,
     },
+    AddCertificate {
+        client_id: String,
+        pem: String,
+    },
     RevokeTokens {},
     Advance {
         seconds: u64,
@@ -307,6 +311,7 @@ fn run(s: &Simulator, act: Act) -> Result<Value, ControlError> {
             secret,
             expire_old,
         } => s.rotate_secret(&client_id, &secret, expire_old).map(done),
+        Act::AddCertificate { client_id, pem } => s.add_certificate(&client_id, &pem).map(done),
         Act::RevokeTokens {} => Ok(json!({"revoked": s.revoke_tokens()})),
         Act::Advance { seconds } => {
             s.advance(Duration::from_secs(seconds));

@@ -5,6 +5,7 @@
 
 use super::App;
 use super::error::Refusal;
+use crate::clock::graph_time;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
@@ -43,8 +44,15 @@ impl<'a> Assertion<'a> {
         self.claims.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// A `NumericDate`, whole seconds of it: it may have a fraction (RFC 7519 2), and MSAL for Python sends one.
     fn time(&self, name: &str) -> i64 {
-        self.claims.get(name).and_then(Value::as_i64).unwrap_or_default()
+        let said = self.claims.get(name);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a float becomes the nearest integer there is"
+        )]
+        let fraction = || said.and_then(Value::as_f64).map(|seconds| seconds as i64);
+        said.and_then(Value::as_i64).or_else(fraction).unwrap_or_default()
     }
 
     /// The certificate of the app that its header names, and the algorithm it says.
@@ -104,11 +112,14 @@ pub(super) fn check(
         .verify_signature(algorithm, assertion.signed.as_bytes(), &assertion.signature)
         .map_err(|_| refused("Client assertion contains an invalid signature."))?;
     let (from, until) = (assertion.time("nbf"), assertion.time("exp"));
-    if now_s + SKEW < from || now_s > until + SKEW {
+    if now_s + SKEW < from || now_s - SKEW > until {
         return Err(Refusal::client(
             700_024,
             format!(
-                "Client assertion is not within its valid time range. Current time: {now_s}, assertion valid from {from}, expiry time of assertion {until}."
+                "Client assertion is not within its valid time range. Current time: {}, assertion valid from {}, expiry time of assertion {}.",
+                told(now_s),
+                told(from),
+                told(until)
             ),
         ));
     }
@@ -127,4 +138,9 @@ pub(super) fn check(
         ));
     }
     Ok(())
+}
+
+/// Seconds since 1970 as Entra tells them.
+fn told(seconds: i64) -> String {
+    graph_time(seconds.saturating_mul(1000))
 }

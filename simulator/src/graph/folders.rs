@@ -9,14 +9,13 @@ use crate::readings::NestedFolders;
 use crate::wire::{Reply, json as reply_json};
 use serde_json::{Map, Value, json};
 
-const PROPERTIES: [&str; 8] = [
+const PROPERTIES: [&str; 7] = [
     "id",
     "displayName",
     "parentFolderId",
     "childFolderCount",
     "unreadItemCount",
     "totalItemCount",
-    "sizeInBytes",
     "isHidden",
 ];
 
@@ -215,7 +214,6 @@ fn folder_json(mailbox: &Mailbox, key: FolderKey, select: &[String]) -> Value {
                 .into(),
             "unreadItemCount" => items().filter(|i| !i.read).count().into(),
             "totalItemCount" => members.len().into(),
-            "sizeInBytes" => items().map(|i| i.size).sum::<usize>().into(),
             _ => folder.hidden.into(),
         };
         out.insert((*name).to_owned(), value);

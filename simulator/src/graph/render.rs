@@ -133,7 +133,7 @@ fn property(mailbox: &Mailbox, key: ItemKey, item: &Item, name: &str, prefer: &P
         "importance" => item.importance.clone().into(),
         "parentFolderId" => mailbox.folders.get(item.folder).map(|f| f.id.clone()).into(),
         "conversationId" => conversation(mailbox, item).into(),
-        "conversationIndex" => ids::change_key("conversation", key, 0).into(),
+        "conversationIndex" => ids::conversation_index(&mailbox.guid, key).into(),
         "isDeliveryReceiptRequested" => {
             if item.draft {
                 json!(false)

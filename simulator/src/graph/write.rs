@@ -41,8 +41,10 @@ pub(crate) fn patch(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     let key = scene.item()?;
     let draft = scene.mailbox()?.items.get(key).is_some_and(|i| i.draft);
     // All is judged before anything is changed: a refused PATCH changes nothing.
+    kind_of_message(&body)?;
     let changes = body
         .iter()
+        .filter(|(name, _)| !name.starts_with('@'))
         .map(|(name, value)| judge(name, value, draft))
         .collect::<Result<Vec<_>, _>>()?;
     let now = scene.now_ms();
@@ -61,6 +63,21 @@ pub(crate) fn patch(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
         }
     }
     super::messages::written(scene, key, 200)
+}
+
+/// Annotations are no properties, and clients send them (`@odata.type` with every entity); but a message is a message.
+fn kind_of_message(body: &Map<String, Value>) -> Result<(), GraphError> {
+    const KINDS: [&str; 4] = ["message", "eventMessage", "eventMessageRequest", "eventMessageResponse"];
+    let Some(said) = body.get("@odata.type") else {
+        return Ok(());
+    };
+    let kind = said.as_str().and_then(|text| text.strip_prefix("#microsoft.graph."));
+    if kind.is_some_and(|kind| KINDS.contains(&kind)) {
+        return Ok(());
+    }
+    Err(GraphError::bad(format!(
+        "The type {said} is not one that can stand here: a message is expected."
+    )))
 }
 
 fn judge(name: &str, value: &Value, draft: bool) -> Result<Patch, GraphError> {

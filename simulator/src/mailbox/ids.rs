@@ -60,6 +60,14 @@ pub(crate) fn change_key(mailbox: &str, key: usize, change: u64) -> String {
     format!("CQAAABYAAAC{}", STANDARD.encode(block.get(..20).unwrap_or_default()))
 }
 
+/// A conversation index: base64 of a first byte of one, a time and a GUID, 22 bytes in all (MS-OXOMSG 2.2.1.3).
+pub(crate) fn conversation_index(mailbox: &str, key: usize) -> String {
+    let block = digest(&format!("conversation|{mailbox}|{key}"));
+    let mut bytes = vec![1];
+    bytes.extend(block.get(..21).unwrap_or_default());
+    STANDARD.encode(bytes)
+}
+
 /// Whether a text could be an id at all: what cannot is `ErrorInvalidIdMalformed`, the rest is merely unknown.
 pub(crate) fn well_formed(id: &str) -> bool {
     id.len() > 20 && id.starts_with("AA") && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=-_".contains(&b))

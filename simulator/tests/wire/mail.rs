@@ -1,6 +1,8 @@
 //! Folders, lists, messages, MIME and attachments.
 
 use crate::client::{DESK, IMMUTABLE, START_MS, desk, encode, ids, options};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use simulator::readings::{FolderValue, NestedFolders, ValueType};
 use simulator::{Delivery, Options, Readings};
@@ -31,7 +33,11 @@ async fn folders_are_listed_in_pages_hidden_ones_on_request() {
         client.get("/mailFolders/nowhere").await.code(),
         "ErrorInvalidIdMalformed"
     );
-    assert_eq!(client.get("/mailFolders?$select=wellKnownName").await.status, 400);
+    // Neither is a property of v1.0.
+    for name in ["wellKnownName", "sizeInBytes"] {
+        assert_eq!(client.get(&format!("/mailFolders?$select={name}")).await.status, 400);
+        assert_eq!(all[0].get(name), None);
+    }
 }
 
 #[tokio::test]
@@ -110,6 +116,8 @@ async fn a_message_shows_what_is_selected() {
     let path = format!("/messages/{}", encode(&client.deliver("x")));
     let usual = client.get(&path).await;
     let json = usual.json();
+    let index = STANDARD.decode(json["conversationIndex"].as_str().unwrap()).unwrap();
+    assert_eq!((index.len(), index[0]), (22, 1), "bytes, in base64 that decoders take");
     assert!(json.get("internetMessageHeaders").is_none() && json.get("uniqueBody").is_none());
     assert_eq!(json["body"]["contentType"], "html");
     assert_eq!(json["receivedDateTime"], "2026-02-03T08:00:00Z");

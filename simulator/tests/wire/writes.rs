@@ -28,12 +28,18 @@ async fn a_patch_changes_what_may_be_changed_and_nothing_if_one_may_not() {
         r#"{"isRead":false,"receivedDateTime":"2026-01-01T00:00:00Z"}"#,
         r#"{"isRead":false,"nothing":1}"#,
         r#"{"isRead":"no"}"#,
+        r##"{"isRead":false,"@odata.type":"#microsoft.graph.event"}"##,
+        r#"{"isRead":false,"@odata.type":7}"#,
         "[]",
         "{",
     ] {
         assert_eq!(client.graph(Method::PATCH, &path, &[], bad).await.status, 400, "{bad}");
     }
     assert_eq!(client.get(&path).await.json()["isRead"], true);
+    // What an entity is may be said, and other annotations are nobody's business.
+    let typed = r##"{"@odata.type":"#microsoft.graph.message","@odata.etag":"W/\"1\"","isRead":false}"##;
+    let typed = client.graph(Method::PATCH, &path, &[], typed).await;
+    assert_eq!((typed.status, &typed.json()["isRead"]), (200, &json!(false)));
     let bearer = format!("Bearer {}", client.token);
     let untyped = client
         .send(

@@ -6,6 +6,7 @@ use simulator::{Latency, Options, Simulator};
 use tests::binary::{Desk, peak_memory_kib};
 
 use super::measure::{Row, Watch, cpu_of, float};
+use super::strangers;
 
 const MAILBOX: &str = "bench@harbour-homes.example";
 const MESSAGES: u32 = 500;
@@ -58,6 +59,13 @@ pub(crate) async fn mix(scene: &str, latency: Latency, take: &mut impl FnMut(Row
         .await;
     fill_with_the_mix(&desk.simulator, MESSAGES);
     take(import(&desk, scene, MESSAGES, latency).await);
+    for stranger in strangers::all().into_iter().flatten() {
+        say(scene, stranger.name);
+        let desk = Desk::open_tls(options(latency)).await;
+        desk.simulator.add_mailbox(MAILBOX);
+        fill_with_the_mix(&desk.simulator, MESSAGES);
+        take(strangers::import(&stranger, &desk, MAILBOX, scene, MESSAGES, latency).await);
+    }
 }
 
 /// Imports all there is in one mailbox.
@@ -77,17 +85,26 @@ async fn import(desk: &Desk, scene: &str, messages: u32, latency: Latency) -> Ro
     row
 }
 
-/// One mail of 150 MB.
-pub(crate) async fn one_mail() -> Row {
+/// One mail of 150 MB, by every client there is.
+pub(crate) async fn one_mail(take: &mut impl FnMut(Row)) {
     let scene = "one mail of 150 MB";
     say(scene, "postroom");
     let desk = Desk::open_tls(options(latency(0, 0))).await;
     desk.add_account("bench", MAILBOX, &["--after-import", "mark-read"])
         .await;
-    desk.simulator
-        .deliver_sized(MAILBOX, 150_000_000)
-        .unwrap_or_else(|error| panic!("{error}"));
-    import(&desk, scene, 1, latency(0, 0)).await
+    let deliver = |desk: &Desk| {
+        let delivered = desk.simulator.deliver_sized(MAILBOX, 150_000_000);
+        delivered.unwrap_or_else(|error| panic!("{error}"));
+    };
+    deliver(&desk);
+    take(import(&desk, scene, 1, latency(0, 0)).await);
+    for stranger in strangers::all().into_iter().flatten() {
+        say(scene, stranger.name);
+        let desk = Desk::open_tls(options(latency(0, 0))).await;
+        desk.simulator.add_mailbox(MAILBOX);
+        deliver(&desk);
+        take(strangers::import(&stranger, &desk, MAILBOX, scene, 1, latency(0, 0)).await);
+    }
 }
 
 /// 10,000 mails of every kind. In two mailboxes: no more than 9,600 requests go to one in ten minutes, whatever the server

@@ -12,4 +12,4 @@ mod program;
 pub use books::{Books, sha256};
 pub use corpus::{Corpus, corpus, cpython};
 pub use desk::Desk;
-pub use program::{Program, Said, binary, peak_memory_kib, setting};
+pub use program::{Program, Said, binary, finish, peak_memory_kib, setting};

@@ -110,8 +110,7 @@ impl Program {
 
     /// Runs it to its end.
     pub async fn run(&self, arguments: &[&str]) -> Said {
-        self.finish(self.command(arguments).spawn().expect("the binary starts"))
-            .await
+        finish(self.command(arguments).spawn().expect("the binary starts")).await
     }
 
     /// Runs it to its end with something on its standard input.
@@ -123,28 +122,29 @@ impl Program {
         // It may end without having read: its exit code tells more than a broken pipe.
         let _ = stdin.write_all(input.as_bytes()).await;
         drop(stdin);
-        self.finish(child).await
+        finish(child).await
     }
+}
 
-    async fn finish(&self, child: Child) -> Said {
-        let pid = child.id();
-        let mut ended = std::pin::pin!(child.wait_with_output());
-        let mut peak_kib = 0;
-        let output = loop {
-            tokio::select! {
-                output = &mut ended => break output.expect("what it said"),
-                // The kernel keeps the high-water mark, but only as long as the process lives: look now and then.
-                () = tokio::time::sleep(std::time::Duration::from_millis(10)) => {
-                    peak_kib = pid.and_then(peak_memory_kib).unwrap_or(0).max(peak_kib);
-                }
+/// Waits for a program's end and reads what it says; looks at its memory meanwhile.
+pub async fn finish(child: Child) -> Said {
+    let pid = child.id();
+    let mut ended = std::pin::pin!(child.wait_with_output());
+    let mut peak_kib = 0;
+    let output = loop {
+        tokio::select! {
+            output = &mut ended => break output.expect("what it said"),
+            // The kernel keeps the high-water mark, but only as long as the process lives: look now and then.
+            () = tokio::time::sleep(std::time::Duration::from_millis(10)) => {
+                peak_kib = pid.and_then(peak_memory_kib).unwrap_or(0).max(peak_kib);
             }
-        };
-        Said {
-            code: output.status.code(),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-            peak_kib,
         }
+    };
+    Said {
+        code: output.status.code(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        peak_kib,
     }
 }
 

@@ -75,7 +75,7 @@ impl Logs {
 }
 
 /// Every form in which a secret could stand in a text.
-pub(super) fn forms_of(secret: &str) -> [(&'static str, String); 5] {
+pub fn forms_of(secret: &str) -> [(&'static str, String); 5] {
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
     let json = serde_json::to_string(secret).unwrap_or_default();
     [

@@ -37,7 +37,7 @@ use simulator::{Fault, FaultSpec, Options, RequestKind, SimClock, Simulator};
 pub use audit::Audit;
 pub use counting::{Calls, Counting};
 pub use crash::{Crash, Point, crashing};
-pub use logs::Logs;
+pub use logs::{Logs, forms_of};
 pub use people::REDIRECT_URI;
 pub use process::Process;
 pub use wire::InProcess;

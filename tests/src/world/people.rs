@@ -110,6 +110,7 @@ impl World {
             redirect_uri: Url::parse(REDIRECT_URI).expect("a URL"),
             scope: credential.asked_scope(),
             client: credential.client(),
+            issuer: None,
             rebind: false,
         }
     }

@@ -47,6 +47,25 @@ async fn whoever_was_overtaken_puts_no_token_over_a_newer_one() {
     assert!(overtaken >= 20, "only {overtaken}");
 }
 
+/// Where a token is good once, whoever comes late with it is refused; the newer one in the vault counts, not the refusal.
+#[tokio::test(start_paused = true)]
+async fn whoever_comes_late_with_a_used_token_takes_the_newer_one() {
+    let bench = Bench::new(Model::Strict, 14).await;
+    let (slow, quick) = (
+        bench.tokens("slow", &Crash::default()),
+        bench.tokens("quick", &Crash::default()),
+    );
+    let mut renewal = std::pin::pin!(slow.access_token("app", TokenNeed::New));
+    assert!(futures::poll!(&mut renewal).is_pending(), "its request is on the way");
+    // The slow one is thought to be dead, and is not.
+    bench.memory.bury("slow");
+    quick.access_token("app", TokenNeed::New).await.expect("a token");
+    assert_eq!(bench.server.truth().requests, 1);
+    renewal.await.expect("a token, by the newer one");
+    assert_eq!(bench.server.truth().requests, 3, "refused once, then taken");
+    bench.in_the_end().await.expect("still signed in");
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_token_before_is_tried_before_anybody_is_troubled() {
     let bench = Bench::new(Model::OldStaysValid, 12).await;

@@ -1,49 +1,19 @@
 //! The id token decides who signed in, so none is believed that is wrong in any one point.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 use shared::{
-    oauth::{TokenErrorKind, TokenService},
-    ports::{Body, Http, HttpError, Tokens as _, Vault as _},
+    oauth::TokenErrorKind,
+    ports::{Tokens as _, Vault as _},
 };
 use simulator::{Options, Simulator, User};
-use tests::world::{InProcess, World};
+use tests::world::World;
+
+use super::altered::Altered;
 
 const ADA: &str = "ada@harbour-homes.example";
 
 type Change = Box<dyn Fn(&Simulator, &str) -> String + Send + Sync>;
-
-/// The wire, with the id token of each answer changed on its way.
-struct Forger {
-    wire: Arc<InProcess>,
-    simulator: Simulator,
-    change: Mutex<Change>,
-}
-
-#[async_trait]
-impl Http for Forger {
-    async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Body>, HttpError> {
-        let (parts, body) = self.wire.call(request).await?.into_parts();
-        let bytes: Vec<Bytes> = body.try_collect().await?;
-        let mut bytes = Bytes::from(bytes.concat());
-        if let Ok(mut answer) = serde_json::from_slice::<Value>(&bytes)
-            && let Some(token) = answer.get("id_token").and_then(Value::as_str)
-        {
-            let change = self.change.lock().unwrap_or_else(PoisonError::into_inner);
-            answer["id_token"] = change(&self.simulator, token).into();
-            bytes = Bytes::from(answer.to_string());
-        }
-        let body = futures::stream::once(async move { Ok(bytes) }).boxed();
-        let mut parts = parts;
-        parts.headers.remove("content-length");
-        Ok(http::Response::from_parts(parts, body))
-    }
-}
 
 fn part(token: &str, at: usize) -> Value {
     let part = token.split('.').nth(at).expect("a part");
@@ -152,16 +122,18 @@ async fn a_token_that_is_wrong_in_one_point_binds_nobody() {
     let credential = world.add_delegated("app", "Mail.ReadWrite offline_access").await;
     let all = forgeries(&world);
     assert!(all.len() >= 25, "{}", all.len());
-    let forger = Arc::new(Forger {
-        wire: Arc::clone(&world.wire),
-        simulator: world.simulator.clone(),
-        change: Mutex::new(text(str::to_owned)),
-    });
-    let mut ports = world.ports();
-    ports.http = forger.clone();
-    let tokens = TokenService::new(ports);
+    let altered = Altered::new(&world);
+    let tokens = altered.tokens(&world);
+    let forge = |change: Change| {
+        let simulator = world.simulator.clone();
+        altered.json(move |_, answer| {
+            if let Some(token) = answer.get("id_token").and_then(Value::as_str) {
+                answer["id_token"] = change(&simulator, token).into();
+            }
+        });
+    };
     for (what, change) in all {
-        *forger.change.lock().unwrap_or_else(PoisonError::into_inner) = change;
+        forge(change);
         let redemption = world.redemption(&credential, ADA).await;
         let error = tokens.redeem(redemption).await.expect_err(what);
         assert_eq!(error.kind, TokenErrorKind::Refused, "{what}: {error}");
@@ -188,7 +160,7 @@ async fn a_token_that_is_wrong_in_one_point_binds_nobody() {
         text(str::to_owned),
         claims("aud", json!([simulator::DEFAULT_CLIENT_ID])),
     ] {
-        *forger.change.lock().unwrap_or_else(PoisonError::into_inner) = change;
+        forge(change);
         let redemption = world.redemption(&credential, ADA).await;
         tokens.redeem(redemption).await.expect("as it should be");
     }

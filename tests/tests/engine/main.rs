@@ -4,6 +4,7 @@
 
 mod accounts;
 mod actions;
+mod altered;
 mod basics;
 mod batches;
 mod calls;
@@ -13,6 +14,7 @@ mod delta;
 mod faults;
 mod grants;
 mod id_tokens;
+mod redemptions;
 mod refresh;
 mod review;
 mod sign_in;

@@ -91,6 +91,7 @@ async fn storm(model: Model, seed: u64) -> (bool, u32) {
     let requests = bench.server.truth().requests;
     bench.memory.vault.faults().clear();
     let (good, lost) = (bench.good().await, bench.server.truth().lose.is_some());
+    let (stored, newest) = (bench.stored().await, format!("r-{}", bench.server.truth().given));
     let end = bench.in_the_end().await;
     assert!(bench.at(Stage::Current).await.is_some(), "a grant is never deleted");
     match &end {
@@ -99,6 +100,8 @@ async fn storm(model: Model, seed: u64) -> (bool, u32) {
             assert!(model != Model::OldStaysValid, "Entra keeps the old one: {what}");
             assert!(died || lost, "nobody died and no answer was lost, and yet: {what}");
             assert!(good.is_empty(), "{good:?} would have served: {what}");
+            // The one window: the server gave a token that the vault was never told.
+            assert!(!stored.contains(&newest), "{newest} was in the vault: {what}");
         }
     }
     (end.is_ok(), requests)
@@ -118,7 +121,8 @@ async fn storms(model: Model) {
         "{model:?}: {} seeds, {requests} requests, {ends} lost in the window that is known",
         seeds()
     );
-    assert!(ends < seeds() / 8, "the window is wider than it should be");
+    // Half of the seeds let somebody die at one of 26 moments: a few of those are in the window, not most.
+    assert!(ends <= seeds() / 4, "the window is wider than it should be");
 }
 
 #[tokio::test(start_paused = true)]
@@ -218,6 +222,11 @@ async fn a_loop_of_restarts_does_not_use_up_the_vault() {
     println!(
         "{given} of 1,000 lives got a token, {} requests",
         bench.server.truth().requests
+    );
+    let renewed = bench.server.truth().given;
+    assert!(
+        renewed <= 60,
+        "renewed {renewed} times within a day: the vault's versions would be used up"
     );
     let day_later: Timestamp = shared::time::plus(bench.clock.now(), Duration::from_hours(24));
     tokio::time::sleep(Duration::from_hours(24)).await;

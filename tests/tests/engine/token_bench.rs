@@ -205,12 +205,18 @@ impl Bench {
         Some(kept["refresh_token"].as_str().expect("a token").to_owned())
     }
 
-    /// The refresh tokens in the vault that the server would take.
-    pub(super) async fn good(&self) -> Vec<String> {
-        let mut good = Vec::new();
+    /// The refresh tokens in the vault.
+    pub(super) async fn stored(&self) -> Vec<String> {
+        let mut stored = Vec::new();
         for stage in [Stage::Current, Stage::Previous, Stage::Pending] {
-            good.extend(self.at(stage).await);
+            stored.extend(self.at(stage).await);
         }
+        stored
+    }
+
+    /// Those of them that the server would take.
+    pub(super) async fn good(&self) -> Vec<String> {
+        let mut good = self.stored().await;
         good.retain(|token| self.server.truth().valid.contains(token));
         good
     }

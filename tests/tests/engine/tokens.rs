@@ -176,3 +176,29 @@ async fn a_token_without_roles_is_no_error_until_graph_says_so() {
     );
     world.audit().all_imported().await;
 }
+
+#[test]
+fn tokens_are_due_at_different_times_and_each_at_its_own() {
+    use shared::{
+        oauth::{USABLE_FOR, token_due},
+        time::{between, minus, plus},
+    };
+    let got = jiff::Timestamp::UNIX_EPOCH;
+    // 75 minutes, Entra's average: between 20 and 10 minutes before the end.
+    let end = plus(got, Duration::from_mins(75));
+    let due: Vec<_> = (0..500).map(|at| token_due(&format!("app-{at}"), got, end)).collect();
+    assert_eq!(due[7], token_due("app-7", got, end));
+    let before_end = |at: &jiff::Timestamp| between(*at, end).as_secs();
+    let (first, last) = (due.iter().map(before_end).max(), due.iter().map(before_end).min());
+    assert!(first <= Some(1_200) && last >= Some(600), "{first:?} to {last:?}");
+    let mut minutes: Vec<u64> = due.iter().map(|at| before_end(at) / 60).collect();
+    minutes.sort_unstable();
+    minutes.dedup();
+    assert_eq!(minutes.len(), 10, "spread over all ten minutes: {minutes:?}");
+    // Short lives: never in the last five minutes, whatever else would be said.
+    for minutes in [6, 10, 55, 60] {
+        let end = plus(got, Duration::from_mins(minutes));
+        let due = token_due("app", got, end);
+        assert!(due <= minus(end, USABLE_FOR), "{minutes}");
+    }
+}

@@ -2,9 +2,12 @@
 
 #![expect(clippy::expect_used, reason = "a broken expectation is a failed test")]
 
+mod answers;
 mod api;
 mod callback;
+mod canaries;
 mod forms;
 mod pages;
 mod payloads;
+mod routes;
 mod site;

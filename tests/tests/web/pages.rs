@@ -6,7 +6,10 @@ use axum::body::Body;
 use simulator::{Delivery, Fault, FaultSpec, RequestKind};
 use tests::world::{DESK, ORIGIN};
 
-use super::site::{Browser, Site};
+use super::{
+    routes::{ROUTES, filled},
+    site::{Browser, Site},
+};
 
 /// Headers every answer carries.
 pub(crate) const HEADERS: [(&str, &str); 7] = [
@@ -71,25 +74,13 @@ async fn every_answer_carries_the_headers() {
     site.world.usual(|_| {}).await;
     let (mut browser, csrf) = site.console().await;
     let mut seen = Vec::new();
-    for path in PAGES.into_iter().chain([
-        "/",
-        "/style.css",
-        "/healthz",
-        "/nothing",
-        "/credentials/none",
-        "/oauth2callback",
-        "/OAuth2Callback/",
-        "/OAuth2Callback",
-        "/launch/x",
-        "/authorizations/x",
-        "/launch",
-    ]) {
-        seen.push((path.to_owned(), site.get(&mut browser, path).await));
-        seen.push((path.to_owned(), site.get(&mut Browser::default(), path).await));
-        seen.push((
-            path.to_owned(),
-            site.post(&mut browser, path, &[("csrf", "wrong")]).await,
-        ));
+    let others = ["/nothing", "/credentials/none", "/oauth2callback", "/OAuth2Callback/"];
+    let routes = ROUTES.iter().map(|route| filled(route, "x"));
+    for path in PAGES.into_iter().chain(others).map(str::to_owned).chain(routes) {
+        seen.push((path.clone(), site.get(&mut browser, &path).await));
+        seen.push((path.clone(), site.get(&mut Browser::default(), &path).await));
+        seen.push((path.clone(), site.post(&mut browser, &path, &[("csrf", "wrong")]).await));
+        seen.push((path.clone(), site.post(&mut Browser::default(), &path, &[]).await));
     }
     seen.push((
         "long".into(),

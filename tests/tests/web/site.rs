@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -18,6 +18,7 @@ use shared::{
     origin::{Origin, TrustedOrigins},
     ports::{Redeemed, Redemption, SecretName, SecretVersion, TokenInfo, TokenNeed, Tokens},
     records::sessions::Purpose,
+    secret::Secret,
     web::{Launches, WebOptions, router},
 };
 use simulator::{Options, User};
@@ -36,6 +37,8 @@ pub(crate) struct Counting {
     pub(crate) asked: AtomicUsize,
     /// Answers by itself, without Microsoft: for what happens a thousand times.
     pub(crate) hollow: AtomicBool,
+    /// What was handed over: codes, verifiers, nonces.
+    pub(crate) handed: Mutex<Vec<Secret>>,
 }
 
 #[async_trait]
@@ -46,6 +49,11 @@ impl Tokens for Counting {
     }
     async fn redeem(&self, redemption: Redemption) -> Result<Redeemed, TokenError> {
         self.redeemed.fetch_add(1, Ordering::SeqCst);
+        let handed = [&redemption.code, &redemption.verifier, &redemption.nonce].map(Secret::clone);
+        self.handed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(handed);
         if self.hollow.load(Ordering::SeqCst) {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
             return Ok(hollow(&redemption));
@@ -89,6 +97,7 @@ pub(crate) struct Site {
     pub(crate) world: World,
     pub(crate) router: Router,
     pub(crate) tokens: Arc<Counting>,
+    public: Url,
 }
 
 /// An answer, with what a browser looks at.
@@ -138,9 +147,16 @@ impl Browser {
 
 impl Site {
     pub(crate) fn new(seed: u64) -> Self {
+        Self::at(seed, PUBLIC)
+    }
+
+    /// The same under another public URL.
+    pub(crate) fn at(seed: u64, public: &str) -> Self {
+        let public = Url::parse(public).expect("a URL");
         let world = World::with(
             seed,
             Options {
+                redirect_uris: vec![shared::web::redirect_uri(&public).into()],
                 users: vec![
                     User::new(ADA, "Ada Moor"),
                     User::new(BEN, "Ben Quay"),
@@ -154,16 +170,32 @@ impl Site {
             redeemed: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
             hollow: AtomicBool::new(false),
+            handed: Mutex::default(),
         });
         let router = router(WebOptions {
             ports: world.ports(),
             tokens: Arc::clone(&tokens) as Arc<dyn Tokens>,
             archive: Some(world.archive()),
             trusted: TrustedOrigins::with(vec![Origin::parse(ORIGIN).expect("an origin")]),
-            public_url: Url::parse(PUBLIC).expect("a URL"),
+            public_url: public.clone(),
             other_hosts: ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec(),
         });
-        Self { world, router, tokens }
+        Self {
+            world,
+            router,
+            tokens,
+            public,
+        }
+    }
+
+    /// Scheme, host and port, as a browser names them.
+    fn origin(&self) -> String {
+        self.public.origin().ascii_serialization()
+    }
+
+    fn host(&self) -> String {
+        let origin = self.origin();
+        origin.rsplit('/').next().unwrap_or_default().to_owned()
     }
 
     pub(crate) async fn raw(&self, request: http::Request<Body>) -> Seen {
@@ -184,7 +216,7 @@ impl Site {
 
     pub(crate) async fn get(&self, browser: &mut Browser, path: &str) -> Seen {
         let request = http::Request::get(path)
-            .header("host", "localhost:8400")
+            .header("host", self.host())
             .header("cookie", browser.line());
         let seen = self.raw(request.body(Body::empty()).expect("a request")).await;
         browser.take(&seen);
@@ -196,8 +228,8 @@ impl Site {
             .extend_pairs(fields)
             .finish();
         let request = http::Request::post(path)
-            .header("host", "localhost:8400")
-            .header("origin", PUBLIC)
+            .header("host", self.host())
+            .header("origin", self.origin())
             .header("content-type", "application/x-www-form-urlencoded")
             .header("cookie", browser.line());
         let seen = self.raw(request.body(Body::from(form)).expect("a request")).await;

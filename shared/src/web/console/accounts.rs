@@ -83,7 +83,7 @@ async fn show(State(web): State<Web>, Path(id): Path<String>, session: Session) 
         @if let Some(silence) = row.silent_for(now) {
             p.problem { "No success for " (plural(silence.as_secs() / 60, "minute")) ": nobody imports this mailbox." }
         }
-        @if let Some(problem) = row.last_run.as_ref().and_then(|run| run.problem.as_ref()) { p.problem { (problem) } }
+        @if let Some(problem) = row.last_run.as_ref().and_then(|run| run.problem.as_ref()) { p.problem { (page::words(problem)) } }
         div.bar {
             (button(&session, &format!("{path}/import"), "Import now", "main"))
             @if account.enabled { (button(&session, &format!("{path}/pause"), "Pause", "")) }

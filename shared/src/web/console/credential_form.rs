@@ -147,7 +147,7 @@ fn saved(id: &str, warnings: &[String]) -> Response {
     }
     let body = html! {
         p.good { "The credential is saved." }
-        @for warning in warnings { p.warning { (warning) } }
+        @for warning in warnings { p.warning { (page::words(warning)) } }
         p.next { a.button.main href=(path) { "To the credential" } }
     };
     page::console(StatusCode::OK, Place::Credentials, "Saved", &body)

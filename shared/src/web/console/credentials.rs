@@ -113,7 +113,7 @@ async fn show(State(web): State<Web>, Path(id): Path<String>, session: Session) 
     let now = web.ports.clock.now();
     let body = html! {
         p { (credential_state(&row, now)) }
-        @if let Some(problem) = &row.problem { p.problem { (problem) } }
+        @if let Some(problem) = &row.problem { p.problem { (page::words(problem)) } }
         @if let Some(sign_in) = row.sign_in.as_ref().filter(|sign_in| delegated && sign_in.asked != credential.asked_scope()) {
             p.warning { "The scope was changed since somebody signed in (then: " code { (sign_in.asked) } "). The key asks for the new one." }
         }

@@ -9,7 +9,7 @@ use crate::{
     records::{RecordError, accounts::Accounts, apps::Apps, audit::Audit, credentials::Credentials},
     web::{
         Web,
-        page::{self, Place, instant},
+        page::{self, Place, instant, words},
         session::Session,
     },
 };
@@ -42,9 +42,9 @@ async fn health(State(web): State<Web>, session: Session) -> Result<Response, Re
     let body = html! {
         @if silent == 0 && apps.is_empty() && waiting.is_empty() { p.good { "All is well: nobody is silent, nobody has to act." } }
         @if silent > 0 { p.problem { (silent) " of " (rows.len()) " accounts had no success for three of their intervals." } }
-        @for app in &apps { p.problem { "Microsoft refuses the app " code { (app.client_id) } " since " (instant(app.opened_at)) ": " (app.problem) } }
+        @for app in &apps { p.problem { "Microsoft refuses the app " code { (app.client_id) } " since " (instant(app.opened_at)) ": " (words(&app.problem)) } }
         @for row in &waiting {
-            p.problem { a href={ "/credentials/" (row.credential.id) } { (row.credential.id) } ": " (row.problem.as_deref().unwrap_or("somebody must sign in")) }
+            p.problem { a href={ "/credentials/" (row.credential.id) } { (row.credential.id) } ": " (words(row.problem.as_deref().unwrap_or("somebody must sign in"))) }
         }
         h2 { "Accounts" }
         @if rows.is_empty() { p { "None yet." } } @else {
@@ -66,7 +66,7 @@ async fn health(State(web): State<Web>, session: Session) -> Result<Response, Re
         h2 { "What admins did last" }
         table.cards {
             thead { tr { th { "When" } th { "Through" } th { "What" } } }
-            tbody { @for act in &acts.records { tr { td data-name="When" { (instant(act.at)) } td data-name="Through" { (act.by) } td data-name="What" { (act.what) } } } }
+            tbody { @for act in &acts.records { tr { td data-name="When" { (instant(act.at)) } td data-name="Through" { (act.by) } td data-name="What" { (words(&act.what)) } } } }
         }
         p.quiet { "For monitors: " code { "/healthz" } " answers 503 as soon as an account is silent." }
         (button(&session, "/sign-out", "Sign out of the console", ""))

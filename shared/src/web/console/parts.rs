@@ -128,7 +128,7 @@ impl Wrong {
                 p.problem role="alert" {
                     "Not saved. "
                     @if !self.field.is_empty() { strong { (self.field) } ": " }
-                    (self.reason)
+                    (page::words(&self.reason))
                 }
             }
         }
@@ -171,7 +171,7 @@ impl Field<'_> {
                 p.hint id={ (self.name) "-hint" } { (self.hint) }
                 input id=(self.name) name=(self.name) type=(self.kind) value=(self.value) placeholder=(self.example)
                     autocomplete="off" spellcheck="false" aria-describedby=(described) aria-invalid=[said.map(|_| "true")];
-                @if let Some(reason) = said { p.wrong id={ (self.name) "-wrong" } { (reason) } }
+                @if let Some(reason) = said { p.wrong id={ (self.name) "-wrong" } { (page::words(reason)) } }
             }
         }
     }
