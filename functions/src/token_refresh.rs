@@ -58,7 +58,7 @@ impl Function for TokenRefresh {
             Ok(Ask::Renew) => self.renew().await,
             // A refusal is an answer: it travels as what it is, and the invocation went well.
             Ok(Ask::AccessToken { credential, need }) => answer(self.tokens.access_token(&credential, need).await),
-            Ok(Ask::Redeem(code)) => answer(self.tokens.redeem(code.into()).await),
+            Ok(Ask::Redeem(code)) => answer(self.tokens.redeem((*code).into()).await),
             // What was sent may hold a code: it is not repeated.
             Err(_) => Err(Failure::malformed("it is none of `renew`, `access_token` and `redeem`")),
         }

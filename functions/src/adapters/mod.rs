@@ -2,8 +2,8 @@
 //!
 //! | file | port | service |
 //! |---|---|---|
-//! | `dynamo.rs` (`dynamo_values`, `dynamo_write`, `dynamo_query`) | `Store` | DynamoDB, one table |
-//! | `secrets.rs` | `Vault` | Secrets Manager |
+//! | `dynamo.rs` (`dynamo_values`, `dynamo_write`, `dynamo_query`, `dynamo_verdict`) | `Store` | DynamoDB, one table |
+//! | `secrets.rs` (`secret_labels`) | `Vault` | Secrets Manager |
 //! | `schedules.rs` | `Scheduler` | EventBridge Scheduler |
 //! | `event_bus.rs` | `Publisher` | EventBridge |
 //! | `token_calls.rs` | `Tokens` | Lambda: invokes token-refresh |
@@ -14,9 +14,11 @@ mod bucket;
 mod dynamo;
 mod dynamo_query;
 mod dynamo_values;
+mod dynamo_verdict;
 mod dynamo_write;
 mod event_bus;
 mod schedules;
+mod secret_labels;
 mod secrets;
 mod token_calls;
 mod walls;

@@ -11,10 +11,10 @@
 //!   brought back with `aws secretsmanager restore-secret`; forced deletion could not be undone. Until then the secret
 //!   counts as absent. Should it be written again, it is restored and everything it held before is taken out of reach.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use aws_sdk_secretsmanager::{Client, operation::describe_secret::DescribeSecretOutput};
+use aws_sdk_secretsmanager::Client;
 use aws_smithy_types::Blob;
 use aws_types::SdkConfig;
 use shared::{
@@ -24,15 +24,9 @@ use shared::{
     time::{millis, minus},
 };
 
+use super::secret_labels::{ARRIVED, CURRENT, Labels, NOTHING, PENDING, PREVIOUS};
 use crate::sdk::{self, Fault};
 
-const CURRENT: &str = "AWSCURRENT";
-const PREVIOUS: &str = "AWSPREVIOUS";
-const PENDING: &str = "AWSPENDING";
-/// The label of a version that is put and not current yet; at most one version of a secret holds it.
-const ARRIVED: &str = "POSTROOMARRIVED";
-/// The version that stands for no value.
-const NOTHING: &str = "postroom-nothing-is-in-this-version";
 /// How many versions a secret may get within [`BUDGET_WINDOW`]; AWS keeps 100 and refuses more.
 const BUDGET: usize = 30;
 const BUDGET_WINDOW: Duration = Duration::from_hours(24);
@@ -48,49 +42,6 @@ pub struct SecretsVault {
     key: Option<Arc<str>>,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
-}
-
-/// A secret as it stands.
-#[derive(Debug, Default)]
-struct Labels {
-    /// Which versions hold a label.
-    holders: HashMap<String, Vec<String>>,
-    /// It is scheduled to be deleted.
-    removed: bool,
-}
-
-impl Labels {
-    fn of(described: &DescribeSecretOutput) -> Self {
-        let mut holders = HashMap::<String, Vec<String>>::new();
-        for (version, labels) in described.version_ids_to_stages.iter().flatten() {
-            for label in labels {
-                holders.entry(label.clone()).or_default().push(version.clone());
-            }
-        }
-        let removed = described.deleted_date.is_some();
-        Self { holders, removed }
-    }
-
-    fn holder(&self, label: &str) -> Option<&str> {
-        self.holders
-            .get(label)
-            .and_then(|versions| versions.first())
-            .map(String::as_str)
-    }
-
-    /// The current version, unless it stands for nothing.
-    fn current(&self) -> Option<SecretVersion> {
-        let current = self
-            .holder(CURRENT)
-            .filter(|version| *version != NOTHING && !self.removed);
-        current.map(|version| SecretVersion(version.to_owned()))
-    }
-
-    fn holds(&self, label: &str, version: &str) -> bool {
-        self.holders
-            .get(label)
-            .is_some_and(|versions| versions.iter().any(|one| one == version))
-    }
 }
 
 impl SecretsVault {
@@ -439,42 +390,5 @@ fn failed(name: &SecretName, fault: &Fault) -> VaultError {
             VaultError::Unavailable(format!("{name}: {what}"))
         }
         Fault::Refused { what, .. } => VaultError::Damaged(format!("{name}: {what}")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn labels(pairs: &[(&str, &[&str])]) -> Labels {
-        let stages: HashMap<String, Vec<String>> = pairs
-            .iter()
-            .map(|(version, labels)| {
-                (
-                    (*version).to_owned(),
-                    labels.iter().map(|label| (*label).to_owned()).collect(),
-                )
-            })
-            .collect();
-        Labels::of(
-            &DescribeSecretOutput::builder()
-                .set_version_ids_to_stages(Some(stages))
-                .build(),
-        )
-    }
-
-    #[test]
-    fn nothing_is_no_version_and_a_removed_secret_has_none() {
-        assert_eq!(labels(&[(NOTHING, &[CURRENT])]).current(), None);
-        let mut there = labels(&[("a", &[CURRENT, "x"]), ("b", &[PENDING])]);
-        assert_eq!(there.current(), Some(SecretVersion("a".into())));
-        assert!(there.holds(PENDING, "b") && !there.holds(PENDING, "a"));
-        there.removed = true;
-        assert_eq!(there.current(), None);
-    }
-
-    #[test]
-    fn a_version_name_is_what_aws_takes() {
-        assert!((32..=64).contains(&NOTHING.len()));
     }
 }

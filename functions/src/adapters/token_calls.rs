@@ -31,7 +31,7 @@ pub enum Ask {
         need: TokenNeed,
     },
     /// Redeem a code.
-    Redeem(Redeem),
+    Redeem(Box<Redeem>),
 }
 
 /// A [`Redemption`] as it travels between two functions: over TLS, into no log.
@@ -169,7 +169,7 @@ impl Tokens for TokenCalls {
     }
 
     async fn redeem(&self, redemption: Redemption) -> Result<Redeemed, TokenError> {
-        self.ask(&Ask::Redeem(redemption.into())).await
+        self.ask(&Ask::Redeem(Box::new(redemption.into()))).await
     }
 }
 
@@ -220,11 +220,11 @@ mod tests {
             rebind: true,
             issuer: Some("https://login.contoso.example".into()),
         };
-        let wire = serde_json::to_vec(&Ask::Redeem(redemption.clone().into())).unwrap();
+        let wire = serde_json::to_vec(&Ask::Redeem(Box::new(redemption.clone().into()))).unwrap();
         let Ok(Ask::Redeem(code)) = serde_json::from_slice(&wire) else {
             panic!("another ask arrived");
         };
-        let arrived = Redemption::from(code);
+        let arrived = Redemption::from(*code);
         assert!(arrived.code == redemption.code && arrived.verifier == redemption.verifier);
         assert!(arrived.nonce == redemption.nonce && arrived.rebind);
         assert_eq!(arrived.redirect_uri, redemption.redirect_uri);

@@ -15,6 +15,22 @@ use tests::world::{DESK, ORIGIN, World};
 use tower::ServiceExt as _;
 use url::Url;
 
+/// As they stand in the source; `who_may_what` calls each with every method it has.
+pub(crate) const ROUTES: [&str; 12] = [
+    "/api/v1/accounts",
+    "/api/v1/accounts/{id}",
+    "/api/v1/accounts/{id}/import",
+    "/api/v1/accounts/{id}/pause",
+    "/api/v1/accounts/{id}/resume",
+    "/api/v1/credentials",
+    "/api/v1/credentials/{id}",
+    "/api/v1/credentials/{id}/token",
+    "/api/v1/health",
+    "/api/v1/messages",
+    "/api/v1/messages/{mailbox}/{key}",
+    "/api/v1/{*path}",
+];
+
 struct Api {
     world: World,
     router: Router,
