@@ -5,6 +5,7 @@
 )]
 
 pub mod binary;
+pub mod campaign;
 pub mod cli;
 pub mod conformance;
 pub mod world;

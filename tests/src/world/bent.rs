@@ -1,14 +1,15 @@
 //! The ports of a process that a plan can bend: whatever adapter lies below.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use serde_json::Value;
 use shared::{
     memory::{Memory, MemoryStore, MemoryVault, StoreCall, StoreFault, VaultCall, VaultFault},
     ports::{
-        Http, Item, Key, Page, Ports, PublishError, Publisher, Query, Schedule, ScheduleError, Scheduler, SecretName,
-        SecretVersion, Stage, Store, StoreError, Vault, VaultEntry, VaultError, Write,
+        Change, Http, Item, Key, Page, Ports, PublishError, Publisher, Query, Schedule, ScheduleError, Scheduler,
+        SecretName, SecretVersion, Stage, Store, StoreError, Vault, VaultEntry, VaultError, Write,
     },
     secret::Secret,
     store_rules,
@@ -22,6 +23,32 @@ pub(super) struct BentStore {
     /// The same, if it is the memory store: it can show the past.
     pub(super) memory: Option<MemoryStore>,
     pub(super) crash: Crash,
+    pub(super) ledger: Ledger,
+}
+
+/// Commits of runs in the order in which they went through, over all processes of a world.
+#[derive(Clone, Default)]
+pub(super) struct Ledger(Arc<Mutex<Vec<(String, i64)>>>);
+
+impl Ledger {
+    /// Account and fence of every commit.
+    pub(super) fn commits(&self) -> Vec<(String, i64)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, writes: &[Write]) {
+        for write in writes {
+            let Change::Update { set, .. } = &write.change else {
+                continue;
+            };
+            // `run#fence#number`, as a run signs what it commits.
+            let commit = set.get("commit").and_then(Value::as_str);
+            if let Some(fence) = commit.and_then(|commit| commit.split('#').nth(1)?.parse().ok()) {
+                let mut commits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                commits.push((write.key.sort.clone(), fence));
+            }
+        }
+    }
 }
 
 impl BentStore {
@@ -76,7 +103,15 @@ impl Store for BentStore {
         self.crash.through(Op::StoreUpdate, apply, no_store).await
     }
     async fn transact(&self, writes: Vec<Write>) -> Result<(), StoreError> {
-        let apply = |_| self.store.transact(writes.clone());
+        let apply = |_| {
+            let writes = writes.clone();
+            async move {
+                self.store.transact(writes.clone()).await?;
+                self.ledger.note(&writes);
+                Ok(())
+            }
+            .boxed()
+        };
         self.crash.through(Op::StoreTransact, apply, no_store).await
     }
 }
@@ -210,11 +245,12 @@ impl Scheduler for BentScheduler {
 }
 
 /// Every call of these ports becomes a step. `memory`: what of them is in memory, and can show the past.
-pub(super) fn bend(mut ports: Ports, memory: Option<&Memory>, crash: &Crash) -> Ports {
+pub(super) fn bend(mut ports: Ports, memory: Option<&Memory>, crash: &Crash, ledger: &Ledger) -> Ports {
     ports.store = Arc::new(BentStore {
         store: ports.store,
         memory: memory.map(|memory| memory.store.clone()),
         crash: crash.clone(),
+        ledger: ledger.clone(),
     });
     ports.vault = Arc::new(BentVault {
         vault: ports.vault,
@@ -235,5 +271,5 @@ pub(super) fn bend(mut ports: Ports, memory: Option<&Memory>, crash: &Crash) -> 
 
 /// The ports of one process over memory, every call a step that may be its last.
 pub fn crashing(memory: &Memory, instance: &str, http: Arc<dyn Http>, crash: &Crash) -> Ports {
-    bend(memory.ports(instance, http), Some(memory), crash)
+    bend(memory.ports(instance, http), Some(memory), crash, &Ledger::default())
 }

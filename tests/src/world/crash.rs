@@ -113,7 +113,10 @@ impl Op {
                 self,
                 Self::StoreUpdate | Self::StoreTransact | Self::VaultPut | Self::VaultStage | Self::VaultPromote
             ),
-            Stale => matches!(self, Self::StoreGet | Self::StoreGetMany | Self::StoreQuery | Self::VaultRead),
+            Stale => matches!(
+                self,
+                Self::StoreGet | Self::StoreGetMany | Self::StoreQuery | Self::VaultRead
+            ),
             Short => matches!(self, Self::StoreQuery | Self::Chunk | Self::Publish),
         }
     }
@@ -213,9 +216,10 @@ impl Crash {
         *lock(&self.inner.plan) = plan.into_iter().collect();
     }
 
-    /// No bend any more; what happened stays known.
+    /// No bend any more, and a clock that is right; what happened stays known.
     pub fn disarm(&self) {
         lock(&self.inner.plan).clear();
+        self.inner.skew.store(0, Ordering::SeqCst);
     }
 
     /// Steps counted so far.

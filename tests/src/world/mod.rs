@@ -62,6 +62,7 @@ pub struct World {
     /// Where crashes happen.
     pub crash: Crash,
     kept: kept::Kept,
+    ledger: bent::Ledger,
     logs: Option<Logs>,
     lives: std::cell::Cell<u32>,
     hasty: std::cell::Cell<bool>,
@@ -94,6 +95,7 @@ impl World {
         let memory = Memory::new(seed, Arc::new(clock.clone()));
         Self {
             kept: kept::Kept::open(backend, &memory),
+            ledger: bent::Ledger::default(),
             memory,
             simulator,
             clock,
@@ -126,7 +128,19 @@ impl World {
 
     fn bend(&self, ports: Ports, crash: &Crash) -> Ports {
         let memory = (self.kept.backend() == Backend::Memory).then_some(&self.memory);
-        bent::bend(ports, memory, crash)
+        bent::bend(ports, memory, crash, &self.ledger)
+    }
+
+    /// INV-5: fences that committed on an account never went back: whoever lost its lease commits nothing more.
+    pub fn commits_in_order(&self) {
+        let mut last: BTreeMap<String, i64> = BTreeMap::new();
+        for (account, fence) in self.ledger.commits() {
+            let before = last.insert(account.clone(), fence).unwrap_or(fence);
+            assert!(
+                before <= fence,
+                "INV-5: {account} was committed to under fence {fence} after fence {before}"
+            );
+        }
     }
 
     /// The records, with nothing between.
@@ -169,7 +183,14 @@ impl World {
 
     /// The present process is dead; the next one is another instance.
     pub fn restart(&self) {
-        self.memory.bury(&format!("life-{}", self.lives.get()));
+        self.reborn(true);
+    }
+
+    /// The same; whether the next one knows of the death, or has to wait for the lease.
+    pub fn reborn(&self, known: bool) {
+        if known {
+            self.memory.bury(&format!("life-{}", self.lives.get()));
+        }
         self.lives.set(self.lives.get() + 1);
         self.crash.disarm();
     }
@@ -304,10 +325,7 @@ impl World {
 
     /// The account as it stands.
     pub async fn row(&self, account: &str) -> AccountRow {
-        Accounts::new(self.store())
-            .get(account)
-            .await
-            .expect("an account")
+        Accounts::new(self.store()).get(account).await.expect("an account")
     }
 
     /// Every message on record for the account's mailbox, by immutable id.
@@ -394,7 +412,11 @@ impl Drop for World {
             }
         }
         let registration = self.simulator.registration();
-        wrong.extend(self.logs.iter().flat_map(|logs| logs.leaks(&registration.client_secret)));
+        wrong.extend(
+            self.logs
+                .iter()
+                .flat_map(|logs| logs.leaks(&registration.client_secret)),
+        );
         for item in self.dump() {
             let text = serde_json::to_string(&item.attributes).unwrap_or_default();
             if text.contains(&registration.client_secret) || logs::TOKEN_BEGINS.iter().any(|begin| text.contains(begin))

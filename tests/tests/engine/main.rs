@@ -18,6 +18,5 @@ mod sign_in;
 mod single_faults;
 mod starts;
 mod stores;
-mod storm;
 mod token_bench;
 mod tokens;
