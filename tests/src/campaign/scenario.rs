@@ -17,9 +17,7 @@ use shared::{
     },
     secret::Secret,
 };
-use simulator::{
-    Corruption, Delivery, Fault, FaultSpec, Options, RequestKind, RetryAfter, Rotation, User, Wording,
-};
+use simulator::{Corruption, Delivery, Fault, FaultSpec, Options, RequestKind, RetryAfter, Rotation, User, Wording};
 
 use crate::world::{Backend, DESK, Point, World};
 
@@ -272,11 +270,9 @@ impl Set {
                 orders.folders = vec![FolderName::parse("Orders").expect("a folder")];
                 world.add_account(&orders).await;
             }
-            Scenario::Renewal
-            | Scenario::Rotation
-            | Scenario::LeftBehind
-            | Scenario::Secret
-            | Scenario::Redemption => self.people().await,
+            Scenario::Renewal | Scenario::Rotation | Scenario::LeftBehind | Scenario::Secret | Scenario::Redemption => {
+                self.people().await
+            }
             Scenario::Edit | Scenario::Removal => {
                 self.plain(0..2);
                 world.add_credential("app").await;
@@ -441,7 +437,10 @@ impl Set {
                 self.run(&importer, "desk").await;
                 let took = shared::time::between(begun, world.clock.now());
                 let bent = !world.crash.met().is_empty();
-                assert!(bent || took < Duration::from_secs(60), "it slept through a wait of {took:?}");
+                assert!(
+                    bent || took < Duration::from_secs(60),
+                    "it slept through a wait of {took:?}"
+                );
                 let early: u64 = world.simulator.stats().mailboxes.values().map(|one| one.early).sum();
                 assert!(bent || early == 0, "INV-11: {early} requests before their time");
             }
