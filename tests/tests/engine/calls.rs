@@ -118,6 +118,6 @@ async fn a_message_is_one_event_three_rows_and_its_objects() {
         .filter_map(|message| message.archived.as_ref())
         .map(|archived| archived.attachments as usize)
         .sum();
-    let objects = futures::StreamExt::count(world.objects().list(None)).await;
+    let objects = futures::StreamExt::count(world.object_store().list(None)).await;
     assert_eq!(objects, 2 * MAILS + attachments);
 }

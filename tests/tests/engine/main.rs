@@ -21,6 +21,5 @@ mod sign_in;
 mod single_faults;
 mod starts;
 mod stores;
-mod storm;
 mod token_bench;
 mod tokens;
