@@ -33,7 +33,8 @@ def objects(emulator, bucket, account):
 
 def mails(emulator, bucket, account):
     """Key of every archived MIME -> SHA-256 of its bytes."""
-    keys = [key for key in objects(emulator, bucket, account) if key.endswith("/message.eml")]
+    # account / message / attempt / message.eml; deeper ones are mails that were attached to mails.
+    keys = [key for key in objects(emulator, bucket, account) if key.count("/") == 3 and key.endswith("/message.eml")]
     s3 = emulator.client("s3")
 
     def digest(key):
