@@ -26,5 +26,5 @@ pub use dynamo::DynamoStore;
 pub use event_bus::{EventBus, SOURCE};
 pub use schedules::{EventBridgeScheduler, Firing};
 pub use secrets::SecretsVault;
-pub use token_calls::{Ask, Code, TokenCalls};
+pub use token_calls::{Ask, Redeem, TokenCalls};
 pub use walls::Wall;

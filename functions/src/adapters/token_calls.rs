@@ -31,12 +31,12 @@ pub enum Ask {
         need: TokenNeed,
     },
     /// Redeem a code.
-    Redeem(Code),
+    Redeem(Redeem),
 }
 
 /// A [`Redemption`] as it travels between two functions: over TLS, into no log.
 #[derive(Serialize, Deserialize)]
-pub struct Code {
+pub struct Redeem {
     credential: String,
     code: String,
     verifier: String,
@@ -45,11 +45,10 @@ pub struct Code {
     scope: String,
     client: String,
     rebind: bool,
-    #[serde(default)]
     issuer: Option<String>,
 }
 
-impl From<Redemption> for Code {
+impl From<Redemption> for Redeem {
     fn from(redemption: Redemption) -> Self {
         Self {
             credential: redemption.credential,
@@ -65,18 +64,18 @@ impl From<Redemption> for Code {
     }
 }
 
-impl From<Code> for Redemption {
-    fn from(code: Code) -> Self {
+impl From<Redeem> for Redemption {
+    fn from(sent: Redeem) -> Self {
         Self {
-            credential: code.credential,
-            code: Secret::new(code.code),
-            verifier: Secret::new(code.verifier),
-            nonce: Secret::new(code.nonce),
-            redirect_uri: code.redirect_uri,
-            scope: code.scope,
-            client: code.client,
-            rebind: code.rebind,
-            issuer: code.issuer,
+            credential: sent.credential,
+            code: Secret::new(sent.code),
+            verifier: Secret::new(sent.verifier),
+            nonce: Secret::new(sent.nonce),
+            redirect_uri: sent.redirect_uri,
+            scope: sent.scope,
+            client: sent.client,
+            rebind: sent.rebind,
+            issuer: sent.issuer,
         }
     }
 }

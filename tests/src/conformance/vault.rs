@@ -273,7 +273,7 @@ async fn budget(vault: &dyn Vault, advance: &(dyn Fn(Duration) + Sync), slack: D
         "a lost race over the budget",
     );
     put(vault, &other, "y", None).await;
-    advance(Duration::from_hours(24) - slack);
+    advance(Duration::from_hours(24).saturating_sub(slack));
     spent(vault.put(&name, &Secret::new("over"), version.as_ref()).await);
     advance(slack);
     put(vault, &name, "next day", version.as_ref()).await;

@@ -78,7 +78,8 @@ async fn told(web: &Web, id: &str) -> Result<Json<Value>, Problem> {
 async fn list(_caller: Caller, State(web): State<Web>, Asked(paging): Asked<Paging>) -> Result<Json<Value>, Problem> {
     let accounts = Accounts::new(Arc::clone(&web.ports.store));
     let shelf = accounts.page(paging.limit()?, paging.after()).await?;
-    Ok(listed(shelf.records.iter().map(shown::account).collect(), shelf.next))
+    let items: Vec<Value> = shelf.records.iter().map(shown::account).collect();
+    Ok(listed(&items, shelf.next.as_ref()))
 }
 
 async fn show(_caller: Caller, State(web): State<Web>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {

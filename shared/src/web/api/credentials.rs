@@ -67,7 +67,7 @@ async fn told(web: &Web, rows: &[CredentialRow]) -> Result<Vec<Value>, Problem> 
 async fn list(_caller: Caller, State(web): State<Web>, Asked(paging): Asked<Paging>) -> Result<Json<Value>, Problem> {
     let credentials = Credentials::new(Arc::clone(&web.ports.store));
     let shelf = credentials.page(paging.limit()?, paging.after()).await?;
-    Ok(listed(told(&web, &shelf.records).await?, shelf.next))
+    Ok(listed(&told(&web, &shelf.records).await?, shelf.next.as_ref()))
 }
 
 async fn show(_caller: Caller, State(web): State<Web>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {

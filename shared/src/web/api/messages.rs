@@ -57,7 +57,7 @@ async fn list(_caller: Caller, State(web): State<Web>, Asked(of): Asked<Of>) -> 
         told["mailbox"] = json(&mailbox);
         told
     });
-    Ok(listed(lines.collect(), shelf.next))
+    Ok(listed(&lines.collect::<Vec<_>>(), shelf.next.as_ref()))
 }
 
 async fn show(

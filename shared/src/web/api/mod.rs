@@ -70,6 +70,6 @@ impl Paging {
 }
 
 /// A page of a list; `next` goes into `after`.
-fn listed(items: Vec<Value>, next: Option<PageMark>) -> Json<Value> {
+fn listed(items: &[Value], next: Option<&PageMark>) -> Json<Value> {
     Json(json!({"items": items, "next": next}))
 }
