@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod archive;
+pub mod catalogue;
 pub mod config;
 pub mod content;
 pub mod credential;

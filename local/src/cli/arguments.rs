@@ -88,6 +88,15 @@ pub(crate) enum Command {
     /// One screen: every account, its last success, what is owed; exits with 1 if an account is silent for too long
     #[command(visible_alias = "doctor")]
     Status,
+    /// Say what a code of Microsoft's means: cause, who must act, on which screen, whether to try again
+    #[command(after_help = "Examples:\n  postroom explain AADSTS7000222\n  postroom explain ErrorAccessDenied")]
+    Explain {
+        /// An AADSTS number, an `error` of Entra's, a code of Graph's, or an HTTP status
+        code: Option<String>,
+        /// The whole catalogue in Markdown
+        #[arg(long, conflicts_with = "code")]
+        markdown: bool,
+    },
     /// Where secrets are kept
     #[command(subcommand)]
     Vault(VaultCommand),

@@ -9,9 +9,8 @@
 //! | `grant.rs` | the grant in the vault: staged, promoted, never put back |
 //! | `id_token.rs` `keys.rs` | who signed in, checked against the authority's keys |
 //! | `entra.rs` | the token endpoint on the wire |
-//! | `error.rs` `aadsts.rs` | what failures mean, and their words |
+//! | `error.rs` | what failures mean; their words are the catalogue's |
 
-mod aadsts;
 mod authorization;
 mod entra;
 mod error;

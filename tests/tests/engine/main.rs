@@ -10,6 +10,7 @@ mod batches;
 mod crashes;
 mod debts;
 mod delta;
+mod failures;
 mod faults;
 mod grants;
 mod id_tokens;

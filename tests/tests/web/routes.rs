@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// As they stand in the source.
-pub(crate) const ROUTES: [&str; 28] = [
+pub(crate) const ROUTES: [&str; 29] = [
     "/",
     "/OAuth2Callback",
     "/accounts",
@@ -21,6 +21,7 @@ pub(crate) const ROUTES: [&str; 28] = [
     "/credentials/{id}/consent",
     "/credentials/{id}/edit",
     "/credentials/{id}/remove",
+    "/errors",
     "/health",
     "/healthz",
     "/launch",

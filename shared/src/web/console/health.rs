@@ -68,6 +68,7 @@ async fn health(State(web): State<Web>, session: Session) -> Result<Response, Re
             thead { tr { th { "When" } th { "Through" } th { "What" } } }
             tbody { @for act in &acts.records { tr { td data-name="When" { (instant(act.at)) } td data-name="Through" { (act.by) } td data-name="What" { (words(&act.what)) } } } }
         }
+        p { a href="/errors" { "What Microsoft's error codes mean" } }
         p.quiet { "For monitors: " code { "/healthz" } " answers 503 as soon as an account is silent." }
         (button(&session, "/sign-out", "Sign out of the console", ""))
     };
