@@ -140,16 +140,32 @@ pub(crate) enum Grant {
     AuthorizationCode,
 }
 
-/// Where the client secret comes from: never from an argument, which others could see.
+/// How the app proves itself. A secret never comes from an argument, which others could see.
+#[derive(Debug, Args)]
+pub(crate) struct SecretArguments {
+    #[command(flatten)]
+    pub(crate) source: SecretSource,
+    /// When the client secret expires, as the portal shows it; Postroom warns before
+    #[arg(long, value_name = "2027-01-31", default_value = "", conflicts_with_all = ["certificate", "federated_token_file"])]
+    pub(crate) secret_expires: String,
+}
+
+/// Where it comes from.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
-pub(crate) struct SecretArguments {
+pub(crate) struct SecretSource {
     /// Read the client secret from standard input
     #[arg(long)]
     pub(crate) client_secret_stdin: bool,
     /// Read the client secret from the first line of a file
     #[arg(long, value_name = "FILE")]
     pub(crate) client_secret_file: Option<PathBuf>,
+    /// A PEM file with a certificate and its RSA key, instead of a client secret
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// A file with a federated token, instead of any secret; read at each use
+    #[arg(long, value_name = "FILE")]
+    pub(crate) federated_token_file: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -192,6 +208,15 @@ pub(crate) enum CredentialCommand {
         grant: Option<Grant>,
         #[command(flatten)]
         fields: CredentialFields,
+        #[command(flatten)]
+        secret: SecretArguments,
+    },
+    /// Put a new client secret beside the old one, which stays until the new one has worked
+    #[command(
+        after_help = "Example:\n  postroom credential roll contoso --client-secret-stdin --secret-expires 2028-01-31 < secret.txt"
+    )]
+    Roll {
+        id: String,
         #[command(flatten)]
         secret: SecretArguments,
     },

@@ -36,13 +36,14 @@ pub(crate) const ROUTES: [&str; 29] = [
 ];
 
 /// Every name of a value that a page reads, in queries and in forms.
-pub(crate) const NAMES: [&str; 30] = [
+pub(crate) const NAMES: [&str; 34] = [
     "account",
     "admin_consent",
     "after",
     "after_import",
     "authorization_url",
     "before",
+    "certificate",
     "client_id",
     "client_secret",
     "code",
@@ -52,6 +53,7 @@ pub(crate) const NAMES: [&str; 30] = [
     "error",
     "error_description",
     "every",
+    "federated_token_file",
     "folders",
     "grant_type",
     "graph_url",
@@ -60,8 +62,10 @@ pub(crate) const NAMES: [&str; 30] = [
     "mailbox",
     "max_message",
     "rebind",
+    "roll",
     "scope",
     "search",
+    "secret_expires",
     "start",
     "state",
     "subfolders",

@@ -130,7 +130,17 @@ async fn show(State(web): State<Web>, Path(id): Path<String>, session: Session) 
             @if let Some(url) = &credential.authorization_url { dt { "Authorization URL" } dd { (url) } }
             dt { "Access token URL" } dd { (credential.token_url) }
             dt { "Client id" } dd { (credential.client_id) }
-            dt { "Client secret" } dd { "in the vault; it is never shown" }
+            dt { "Proves itself by" } dd { (credential.authentication.words()) @if credential.authentication.has_secret() { "; what is secret is in the vault and never shown" } }
+            @if let Some(at) = credential.secret_expires_at { dt { "Expires" } dd { (instant(at)) } }
+            @if credential.next_secret.is_some() {
+                dt { "Next client secret" }
+                dd {
+                    @match &row.next_refused {
+                        Some(refused) => { "does not work, the old one is used: " (page::words(&refused.what)) }
+                        None => { "waits for the next request for a token; the old one stays until it has worked" }
+                    }
+                }
+            }
             dt { "Scope" } dd { (credential.scope) }
             dt { "Graph URL" } dd { (credential.graph_url) }
             dt { "Redirect URI" } dd { (web.redirect_uri()) }

@@ -19,7 +19,15 @@ pub(super) fn routes() -> Router<Web> {
 }
 
 async fn errors(_session: Session, Query(query): Query<HashMap<String, String>>) -> Response {
-    let typed = query.get("code").map(|code| code.trim().to_owned()).unwrap_or_default();
+    // Nothing of an address comes back but what a code can be made of.
+    let typed: String = query
+        .get("code")
+        .map(String::as_str)
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .take(80)
+        .collect();
     let body = html! {
         form method="get" action="/errors" {
             div.field {

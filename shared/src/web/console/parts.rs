@@ -134,7 +134,7 @@ impl Wrong {
         }
     }
 
-    fn here(&self, name: &str) -> Option<&str> {
+    pub(super) fn here(&self, name: &str) -> Option<&str> {
         (self.field == name && !name.is_empty()).then_some(self.reason.as_str())
     }
 }
