@@ -21,4 +21,5 @@ pub mod records;
 pub mod secret;
 pub mod store_rules;
 pub mod time;
+pub mod warning;
 pub mod web;

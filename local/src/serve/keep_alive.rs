@@ -7,8 +7,11 @@ use jiff::Timestamp;
 use shared::{
     credential::GrantType,
     oauth::token_due,
-    ports::{TokenNeed, Tokens},
-    records::credentials::{CredentialRow, Credentials},
+    ports::{Ports, TokenNeed, Tokens},
+    records::{
+        credentials::{CredentialRow, Credentials},
+        warnings,
+    },
     time::between,
 };
 use tracing::{info, warn};
@@ -17,6 +20,13 @@ use tracing::{info, warn};
 pub(super) const LOOK: Duration = Duration::from_mins(10);
 /// A sign-in that no account uses is renewed this often.
 const UNUSED: Duration = Duration::from_hours(24);
+
+/// Tells what ends soon; what could not be told is told with the next look.
+pub(super) async fn warn_early(ports: &Ports) {
+    if let Err(problem) = warnings::look(ports).await {
+        warn!(%problem, "what ends soon could not be looked at; it is looked at again");
+    }
+}
 
 /// Renews every sign-in that is due; whoever waits for a person is left alone.
 pub(super) async fn renew(credentials: &Credentials, tokens: &dyn Tokens, in_use: &[String], now: Timestamp) {

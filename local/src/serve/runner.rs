@@ -220,6 +220,7 @@ impl Runner {
                         let runner = Arc::clone(self);
                         runs.spawn(async move {
                             keep_alive::renew(&runner.credentials, &*runner.tokens, &in_use, now).await;
+                            keep_alive::warn_early(&runner.ports).await;
                         });
                     }
                     for row in &rows {

@@ -19,6 +19,7 @@
 //! | `authorizations` | SHA-256 of `state` | sign-ins that were begun, and how they ended |
 //! | `sessions` `launches` | SHA-256 of cookie or token | who may use the console; one-time links |
 //! | `serve` | `here` | where the console of this data directory is |
+//! | `warnings` | credential id and what ends | which stage was told; the outbox of the installation's own events |
 //! | `apps` | digest of token URL and client id | the circuit of an app whose client is refused |
 
 mod account_row;
@@ -33,6 +34,7 @@ pub mod messages;
 mod overlap;
 pub mod runs;
 pub mod sessions;
+pub mod warnings;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;

@@ -25,3 +25,4 @@ mod stores;
 mod storm;
 mod token_bench;
 mod tokens;
+mod warnings;

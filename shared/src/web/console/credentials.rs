@@ -78,6 +78,7 @@ async fn list(State(web): State<Web>, session: Session) -> Result<Response, Resp
     let rows = rows.map_err(|error| page::trouble(&error.to_string()))?;
     let now = web.ports.clock.now();
     let body = html! {
+        (parts::banner(&rows, now))
         div.bar { a.button.main href="/credentials/new" { "+ New credential" } }
         @if rows.is_empty() {
             p { "No credentials yet. A credential is an app registration in Entra ID, with which Postroom gets into mailboxes." }
@@ -112,6 +113,7 @@ async fn show(State(web): State<Web>, Path(id): Path<String>, session: Session) 
     let delegated = credential.grant_type == GrantType::AuthorizationCode;
     let now = web.ports.clock.now();
     let body = html! {
+        (parts::banner([&row], now))
         p { (credential_state(&row, now)) }
         @if let Some(problem) = &row.problem { p.problem { (page::words(problem)) } }
         @if let Some(sign_in) = row.sign_in.as_ref().filter(|sign_in| delegated && sign_in.asked != credential.asked_scope()) {
