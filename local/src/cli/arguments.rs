@@ -86,8 +86,12 @@ pub(crate) enum Command {
         limit: usize,
     },
     /// One screen: every account, its last success, what is owed; exits with 1 if an account is silent for too long
-    #[command(visible_alias = "doctor")]
     Status,
+    /// Try everything, step by step: redirect URI, login host and clock, credentials, mailboxes; a report that may be sent on
+    Doctor {
+        /// Only this account
+        id: Option<String>,
+    },
     /// Say what a code of Microsoft's means: cause, who must act, on which screen, whether to try again
     #[command(after_help = "Examples:\n  postroom explain AADSTS7000222\n  postroom explain ErrorAccessDenied")]
     Explain {

@@ -15,6 +15,7 @@ pub(crate) mod console;
 pub(crate) mod credential;
 pub(crate) mod credential_edit;
 mod desk;
+mod doctor;
 pub(crate) mod events;
 mod explain;
 pub(crate) mod failure;
@@ -105,6 +106,7 @@ async fn answer(arguments: Arguments, config: Config, lookup: Lookup<'_>, output
         Command::Events(events) => events::run(&desk, &events).await,
         Command::Audit { limit } => audit::run(&desk, limit).await,
         Command::Status => status::run(&desk).await,
+        Command::Doctor { id } => doctor::run(&desk, id.as_deref()).await,
         Command::Vault(command) => vault::run(&desk, &command).await,
         Command::Reconcile { id } => reconcile::run(&desk, id.as_deref()).await,
     }

@@ -57,6 +57,8 @@ pub struct GraphError {
     pub code: Option<String>,
     /// Microsoft's `request-id`.
     pub request_id: Option<String>,
+    /// A 403 whose text says that an application access policy was the reason; its code is that of any other 403.
+    pub kept_out: bool,
 }
 
 /// The error envelope, as far as it is read.
@@ -111,6 +113,7 @@ impl GraphError {
             status: None,
             code: None,
             request_id: None,
+            kept_out: false,
         }
     }
 
@@ -235,10 +238,15 @@ pub(super) fn final_kind(status: u16, code: &str) -> GraphErrorKind {
     }
 }
 
+/// Whether an application access policy was the reason (practitioners' reports): only the text tells.
+pub(super) fn is_kept_out(status: u16, code: &str, message: &str) -> bool {
+    matches!(final_kind(status, code), GraphErrorKind::Forbidden)
+        && (message.contains("[RAOP]") || message.contains("OData is disabled"))
+}
+
 /// The sentence for an admin: what, why, where to mend it.
 pub(super) fn sentence(call: &str, status: u16, code: &str, message: &str) -> String {
-    let forbidden = matches!(final_kind(status, code), GraphErrorKind::Forbidden);
-    let row = if forbidden && (message.contains("[RAOP]") || message.contains("OData is disabled")) {
+    let row = if is_kept_out(status, code, message) {
         catalogue::kept_out()
     } else {
         catalogue::of_graph(status, code)

@@ -7,6 +7,7 @@ mod actions;
 mod altered;
 mod basics;
 mod batches;
+mod checks;
 mod client_authentication;
 mod crashes;
 mod debts;

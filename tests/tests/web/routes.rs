@@ -3,12 +3,13 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// As they stand in the source.
-pub(crate) const ROUTES: [&str; 29] = [
+pub(crate) const ROUTES: [&str; 30] = [
     "/",
     "/OAuth2Callback",
     "/accounts",
     "/accounts/new",
     "/accounts/{id}",
+    "/accounts/{id}/check",
     "/accounts/{id}/import",
     "/accounts/{id}/pause",
     "/accounts/{id}/remove",
