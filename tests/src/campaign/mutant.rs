@@ -2,10 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use super::{Scenario, all_points, directory, gate, parallel, storm, try_point};
+use super::{Scenario, all_points, directory, gate, parallel, rehearse, storm, try_point};
 use crate::world::Backend;
 
-/// Scenes at a time, so that the answer comes early.
+/// Storms before the points: most bugs show in the first few.
+const FIRST: u64 = 48;
+/// Points at a time, so that the answer comes early.
 const BATCH: usize = 64;
 
 fn points() -> ControlFlow<String, usize> {
@@ -44,29 +46,41 @@ fn line(what: &str) -> String {
 
 /// Prints what caught the bug, as `what <tab> how many were tried <tab> what it said`; an error if nothing did.
 pub fn caught(seeds: u64) -> Result<(), String> {
-    let answer = match storms(seeds.min(200)) {
-        ControlFlow::Break(answer) => answer,
-        ControlFlow::Continue(()) => match points() {
-            ControlFlow::Break(answer) => answer,
-            ControlFlow::Continue(tried) => match storms_from(200, seeds) {
-                ControlFlow::Break(answer) => answer,
-                ControlFlow::Continue(()) => {
-                    return Err(format!("nothing caught it: {tried} points, {seeds} storms"));
-                }
-            },
-        },
-    };
+    let looks: [&dyn Fn() -> ControlFlow<String, usize>; 4] =
+        [&scenes, &|| storms(0, seeds.min(FIRST)), &points, &|| {
+            storms(FIRST, seeds)
+        }];
+    let mut tried = 0;
+    let mut caught = None;
+    for look in looks {
+        match look() {
+            ControlFlow::Break(answer) => {
+                caught = Some(answer);
+                break;
+            }
+            ControlFlow::Continue(more) => tried += more,
+        }
+    }
+    let answer = caught.ok_or_else(|| format!("nothing caught it: {tried} scenes, points and storms"))?;
     println!("{answer}");
     std::fs::write(directory().join("mutant.txt"), answer).map_err(|error| error.to_string())
 }
 
-fn storms(until: u64) -> ControlFlow<String> {
-    storms_from(0, until)
+/// Every scene with nothing bent.
+fn scenes() -> ControlFlow<String, usize> {
+    for backend in Backend::ALL {
+        let broken = parallel(&Scenario::ALL, |scenario| rehearse(*scenario, backend, &[]).err());
+        for (at, (scenario, what)) in Scenario::ALL.iter().zip(broken).enumerate() {
+            if let Some(what) = what {
+                return ControlFlow::Break(format!("scene {scenario:?} {backend:?}\t{}\t{}", at + 1, line(&what)));
+            }
+        }
+    }
+    ControlFlow::Continue(2 * Scenario::ALL.len())
 }
 
-fn storms_from(first: u64, until: u64) -> ControlFlow<String> {
-    let mut at = first;
-    while at < until {
+fn storms(first: u64, until: u64) -> ControlFlow<String, usize> {
+    for at in (first..until).step_by(16) {
         let seeds: Vec<u64> = (at..until.min(at + 16)).collect();
         let told = parallel(&seeds, |seed| storm::storm(*seed, false, &storm::Skip::new()));
         for (seed, told) in seeds.iter().zip(told) {
@@ -74,7 +88,6 @@ fn storms_from(first: u64, until: u64) -> ControlFlow<String> {
                 return ControlFlow::Break(format!("storm {seed}\t{}\t{}", seed + 1, line(&what)));
             }
         }
-        at += 16;
     }
-    ControlFlow::Continue(())
+    ControlFlow::Continue(usize::try_from(until.saturating_sub(first)).unwrap_or_default())
 }

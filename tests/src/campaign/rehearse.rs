@@ -137,6 +137,9 @@ async fn hold(set: &Set, scenario: Scenario, overlapped: bool) {
         world.audit().of(account, mailbox).archive_is_named().await;
     }
     world.commits_in_order();
+    for (host, path) in world.wire.asked() {
+        assert_eq!(host, "simulator.test", "asked {path} of a stranger");
+    }
     let stats = world.simulator.stats();
     for (address, stats) in &stats.mailboxes {
         let most = if overlapped { 8 } else { 4 };

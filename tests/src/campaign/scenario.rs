@@ -9,18 +9,20 @@ use shared::{
     memory::PublisherFault,
     message::Disposition,
     origin::TrustedOrigins,
-    ports::{Clock as _, Ports, Redemption, Tokens as _},
+    ports::{Clock as _, Ports, Redemption, Stage, Tokens as _},
     records::{
         accounts::{AccountRow, Accounts},
         credentials::Credentials,
         debts::Debts,
     },
+    secret::Secret,
 };
-use simulator::{Corruption, Delivery, Options, User};
+use simulator::{Corruption, Delivery, Fault, FaultSpec, Options, RequestKind, RetryAfter, Rotation, User, Wording};
 
 use crate::world::{Backend, DESK, Point, World};
 
 const ADA: &str = "ada@harbour-homes.example";
+const NEW_SECRET: &str = "another-secret-of-the-same-app";
 const SCOPE: &str = "Mail.ReadWrite offline_access";
 
 /// A scene.
@@ -52,6 +54,12 @@ pub enum Scenario {
     Shared,
     /// The token of a person has to be renewed before anything can be read.
     Renewal,
+    /// The same at a server at which a refresh token is good for one use.
+    Rotation,
+    /// The same, and a refresh token of long ago lies about, staged and never promoted.
+    LeftBehind,
+    /// The same, and the app's secret is not good any more: nobody has to sign in for that.
+    Secret,
     /// A person signs in.
     Redemption,
     /// An admin pauses the account and lets it go on, while it runs.
@@ -62,6 +70,8 @@ pub enum Scenario {
     Outbox,
     /// The archive is freed of what dead runs left.
     CleanUp,
+    /// Microsoft asks for a wait that is longer than a run has patience.
+    Throttled,
     /// The account starts now: what lies there already is counted, not imported.
     Start,
 }
@@ -96,7 +106,7 @@ fn with_attachment() -> String {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::FirstImport,
         Self::Idle,
         Self::Backlog,
@@ -110,11 +120,15 @@ impl Scenario {
         Self::Strikes,
         Self::Shared,
         Self::Renewal,
+        Self::Rotation,
+        Self::LeftBehind,
+        Self::Secret,
         Self::Redemption,
         Self::Edit,
         Self::Removal,
         Self::Outbox,
         Self::CleanUp,
+        Self::Throttled,
         Self::Start,
     ];
 
@@ -122,7 +136,7 @@ impl Scenario {
     pub fn accounts(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Shared => &[("desk", DESK), ("orders", DESK)],
-            Self::Renewal | Self::Redemption => &[("desk", ADA)],
+            _ if self.person() => &[("desk", ADA)],
             _ => &[("desk", DESK)],
         }
     }
@@ -138,7 +152,10 @@ impl Scenario {
     }
 
     fn person(self) -> bool {
-        matches!(self, Self::Renewal | Self::Redemption)
+        matches!(
+            self,
+            Self::Renewal | Self::Rotation | Self::LeftBehind | Self::Secret | Self::Redemption
+        )
     }
 
     /// The scene with its past, in which nothing went wrong but what it says.
@@ -149,6 +166,9 @@ impl Scenario {
         };
         if self.person() {
             options.users = vec![User::new(ADA, "Ada Moor")];
+            if self == Self::Rotation {
+                options.rotation = Rotation::Strict;
+            }
             options.permissions = ["Mail.ReadWrite", "Mail.Read", "User.Read"].map(str::to_owned).to_vec();
         }
         let world = World::on(self as u64 + 1, options, backend, None);
@@ -250,7 +270,9 @@ impl Set {
                 orders.folders = vec![FolderName::parse("Orders").expect("a folder")];
                 world.add_account(&orders).await;
             }
-            Scenario::Renewal | Scenario::Redemption => self.people().await,
+            Scenario::Renewal | Scenario::Rotation | Scenario::LeftBehind | Scenario::Secret | Scenario::Redemption => {
+                self.people().await
+            }
             Scenario::Edit | Scenario::Removal => {
                 self.plain(0..2);
                 world.add_credential("app").await;
@@ -267,13 +289,24 @@ impl Set {
             Scenario::CleanUp => {
                 self.plain(0..3);
                 self.usual(|_| {}).await;
-                for step in [26, 34, 42] {
+                for step in [18, 22, 26] {
                     world.crash.arm(Point::After(step));
                     let died = world.crash.or(self.run(&world.importer(), "desk")).await.is_none();
                     assert!(died, "nothing is to be cleaned up: it did not die at step {step}");
                     world.restart();
                 }
                 world.settle("desk", 2).await;
+                let objects = world.objects("desk").await;
+                assert!(objects.len() > 2 * 3, "nothing is to be cleaned up: {objects:?}");
+            }
+            Scenario::Throttled => {
+                self.imported(1).await;
+                self.plain(1..4);
+                let fault = Fault::TooManyRequests {
+                    retry_after: RetryAfter::Seconds(400),
+                    wording: Wording::Json,
+                };
+                world.simulator.arm(FaultSpec::once(RequestKind::Value, fault).after(1));
             }
             Scenario::Start => {
                 self.plain(0..3);
@@ -321,8 +354,22 @@ impl Set {
         }
         world.sign_in(&credential, ADA).await.expect("signed in");
         world.settle("desk", 1).await;
+        if self.scenario == Scenario::LeftBehind {
+            let vault = world.ports().vault;
+            let old = vault.read(&credential.grant(), Stage::Current).await.expect("a vault");
+            for _ in 0..2 {
+                tokio::time::sleep(Duration::from_hours(2)).await;
+                world.settle("desk", 1).await;
+            }
+            let old = old.expect("a grant").value;
+            vault.stage(&credential.grant(), &old).await.expect("staged");
+        }
         tokio::time::sleep(Duration::from_hours(2)).await;
         self.plain(2..3);
+        if self.scenario == Scenario::Secret {
+            let app = world.simulator.registration().client_id;
+            world.simulator.rotate_secret(&app, NEW_SECRET, true).expect("an app");
+        }
     }
 
     fn manage(ports: &Ports) -> Manage {
@@ -385,6 +432,18 @@ impl Set {
                     let _ = reconcile::orphans(&world.ports(), &world.archive(), &row).await;
                 }
             }
+            Scenario::Throttled => {
+                let begun = world.clock.now();
+                self.run(&importer, "desk").await;
+                let took = shared::time::between(begun, world.clock.now());
+                let bent = !world.crash.met().is_empty();
+                assert!(
+                    bent || took < Duration::from_secs(60),
+                    "it slept through a wait of {took:?}"
+                );
+                let early: u64 = world.simulator.stats().mailboxes.values().map(|one| one.early).sum();
+                assert!(bent || early == 0, "INV-11: {early} requests before their time");
+            }
             _ => self.run(&importer, "desk").await,
         }
     }
@@ -408,6 +467,27 @@ impl Set {
                         .await
                         .expect("tried again");
                 }
+            }
+            Scenario::Secret => {
+                let credentials = Credentials::new(world.store());
+                let row = credentials.get("app").await.expect("a credential");
+                assert!(!row.needs_sign_in, "a secret is the app's trouble, not the person's");
+                let (vault, name) = (world.ports().vault, row.credential.client_secret);
+                let version = vault.version(&name).await.expect("a vault");
+                let secret = Secret::new(NEW_SECRET);
+                vault.put(&name, &secret, version.as_ref()).await.expect("kept");
+            }
+            Scenario::Rotation => {
+                for _ in 0..4 {
+                    world.run("desk").await;
+                    tokio::time::sleep(Duration::from_secs(301)).await;
+                }
+                let row = Credentials::new(world.store()).get("app").await.expect("a credential");
+                // The one window: the server gave a new token and nobody kept it. Somebody has to sign in again.
+                if row.needs_sign_in && !world.crash.met().is_empty() {
+                    world.sign_in(&row.credential, ADA).await.expect("signed in again");
+                }
+                tokio::time::sleep(Duration::from_hours(2)).await;
             }
             Scenario::Redemption => {
                 let row = Credentials::new(world.store()).get("app").await.expect("a credential");
