@@ -1,6 +1,6 @@
 # What people and CI type. Every target works in a fresh checkout; `make` alone tells what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench
+.PHONY: help demo test check bench campaign campaign-mutants
 
 CARGO ?= cargo
 
@@ -9,6 +9,9 @@ help:
 	@echo "             (ARGS='--mail DIR' imports mail of yours; needs Rust, a C compiler and make)"
 	@echo "make test    everything: builds once, fetches what tests need, runs every test"
 	@echo "make check   format, lints, licences and the walls between the crates"
+	@echo "make campaign  faults for hours: 200,000 storms, 20,000 pairs of crashes, 1,000 kills; goes on where it was stopped"
+	@echo "             (ARGS='--json', ARGS='--fresh', ARGS='--seeds 1000')"
+	@echo "make campaign-mutants  plants bugs in a copy of the tree and looks whether the campaign finds each"
 	@echo "make bench   how fast an import is, with the real binary; prints a table"
 
 # The development profile: the same build that `make test` uses, so that nothing is compiled twice.
@@ -23,3 +26,9 @@ check:
 
 bench:
 	@scripts/bench
+
+campaign:
+	@scripts/campaign $(ARGS)
+
+campaign-mutants:
+	@scripts/campaign-mutants $(ARGS)
