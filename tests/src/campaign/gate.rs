@@ -32,8 +32,9 @@ pub fn again(point: &Point) -> String {
     .to_lowercase()
 }
 
-/// Tries every point of every scene on both stores. `every`: of the points, each so-many-th only.
-pub fn points(every: usize) -> Points {
+/// Tries every point of every scene on both stores. `others`: of those that are no crash and no lost answer, each
+/// so-many-th only.
+pub fn points(others: usize) -> Points {
     let begun = Instant::now();
     let scenes: Vec<(Scenario, Backend)> = Scenario::ALL
         .into_iter()
@@ -45,7 +46,9 @@ pub fn points(every: usize) -> Points {
     for ((scenario, backend), list) in scenes.iter().zip(lists) {
         match list {
             Ok((points, clean)) => {
-                let points = points.into_iter().step_by(every.max(1));
+                let points = points.into_iter().enumerate();
+                let points = points.filter(|(at, point)| point.is_crash() || at.is_multiple_of(others.max(1)));
+                let points = points.map(|(_, point)| point);
                 let before = work.len();
                 work.extend(points.map(|point| (point, clean)));
                 let _ = writeln!(table, "{scenario:?} {backend:?}: {} points", work.len() - before);

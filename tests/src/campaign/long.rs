@@ -43,6 +43,9 @@ pub struct Long {
 /// How far it is.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct State {
+    /// Whether all points were tried.
+    #[serde(default)]
+    points: bool,
     seeds: u64,
     pairs: u64,
     kills: u64,
@@ -120,6 +123,15 @@ impl Shown {
 /// Goes on where the last one was stopped.
 pub fn run(long: &Long) -> Result<(), String> {
     let mut state = if long.fresh { State::default() } else { State::read()? };
+    if !state.points {
+        let points = gate::points(1);
+        if !long.json {
+            println!("{}", points.table);
+        }
+        state.broken.extend(points.broken);
+        state.points = true;
+        state.save()?;
+    }
     let shown = Shown::new("storms", state.seeds, long.seeds, long.json);
     while state.seeds < long.seeds {
         let until = long.seeds.min(state.seeds + STORMS_A_BATCH);

@@ -19,6 +19,14 @@ pub struct Point {
     pub lives: Vec<Plan>,
 }
 
+impl Point {
+    /// Whether the process dies in it, or an answer is lost.
+    pub fn is_crash(&self) -> bool {
+        let mut bends = self.lives.iter().flatten();
+        bends.any(|(_, bend)| matches!(bend, Bend::Before | Bend::After | Bend::Lost))
+    }
+}
+
 /// What a point came to.
 #[derive(Debug, Clone)]
 pub struct Found {

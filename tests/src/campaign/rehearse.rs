@@ -64,7 +64,8 @@ async fn play(scenario: Scenario, backend: Backend, lives: &[Plan]) -> Rehearsed
             let _ = rival.importer.run("desk", &RunOptions::new("test")).await;
         }
     };
-    let mut died = world.crash.or(async { tokio::join!(set.act(), rival) }).await.is_none();
+    let act = Box::pin(async { tokio::join!(set.act(), rival) });
+    let mut died = world.crash.or(act).await.is_none();
     let trace = world.crash.trace();
     // Half of the deaths are known to the next life; the leases of the others have to run out.
     let known = |plan: &Plan| plan.first().is_some_and(|(step, _)| step.is_multiple_of(2));
