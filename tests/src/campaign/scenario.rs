@@ -547,6 +547,14 @@ impl Set {
                 let wanted = shared::manage::schedule_of(&world.row("desk").await.account);
                 assert_eq!(schedules, [wanted], "the schedule says what the account says");
             }
+            Scenario::LeftBehind => {
+                let row = Credentials::new(world.store()).get("app").await.expect("a credential");
+                assert!(
+                    row.generation > 3,
+                    "the sign-in went back to generation {}",
+                    row.generation
+                );
+            }
             Scenario::CleanUp => {
                 let now = world.clock.now();
                 assert!(world.row("desk").await.last_success.is_some_and(|at| at <= now));

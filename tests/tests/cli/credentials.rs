@@ -24,16 +24,34 @@ fn a_secret_rolls_over_warns_and_the_doctor_says_so() {
     assert_eq!(bench.json(&["doctor"])["ok"], true);
 
     // A next secret that Entra does not know: said, and the old one goes on.
-    let roll = ["credential", "roll", "sim", "--client-secret-stdin", "--secret-expires", "2020-01-31"];
+    let roll = [
+        "credential",
+        "roll",
+        "sim",
+        "--client-secret-stdin",
+        "--secret-expires",
+        "2020-01-31",
+    ];
     let done = bench.run_with(&roll, "mistyped");
-    assert!(done.code == 0 && done.stderr.contains("has expired already"), "{}", done.stderr);
+    assert!(
+        done.code == 0 && done.stderr.contains("has expired already"),
+        "{}",
+        done.stderr
+    );
     bench.json(&["credential", "authorize", "sim"]);
     let shown = bench.json(&["credential", "show", "sim"]);
     let refused = shown["next_secret"]["refused"]["what"].as_str().unwrap();
     assert!(refused.contains("AADSTS7000215"), "{refused}");
 
     // The one there is, given anew with a day that is past: status and doctor warn.
-    let edit = ["credential", "edit", "sim", "--client-secret-stdin", "--secret-expires", "2020-01-31"];
+    let edit = [
+        "credential",
+        "edit",
+        "sim",
+        "--client-secret-stdin",
+        "--secret-expires",
+        "2020-01-31",
+    ];
     assert_eq!(bench.run_with(&edit, &bench.secret()).code, 0);
     assert_eq!(bench.json(&["status"])["warnings"][0]["stage"], 0);
     let report = bench.run(&["doctor"]);
@@ -41,5 +59,9 @@ fn a_secret_rolls_over_warns_and_the_doctor_says_so() {
     assert!(!report.stdout.contains(&bench.secret()));
 
     let wrong = bench.run(&["credential", "edit", "sim", "--secret-expires", "2030-01-31"]);
-    assert!(wrong.code == 2 && wrong.stderr.contains("--client-secret-stdin"), "{}", wrong.stderr);
+    assert!(
+        wrong.code == 2 && wrong.stderr.contains("--client-secret-stdin"),
+        "{}",
+        wrong.stderr
+    );
 }

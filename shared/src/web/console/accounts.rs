@@ -144,7 +144,15 @@ async fn import(State(web): State<Web>, Path(id): Path<String>, _posted: Posted)
 async fn check(State(web): State<Web>, Path(id): Path<String>, _posted: Posted) -> Result<Response, Response> {
     let row = find(&web, &id).await?;
     let id = row.account.id.as_str();
-    let importer = Importer::new(web.ports.clone(), Arc::clone(&web.tokens), web.archive.clone());
+    // A console that may not read access tokens cannot try them either.
+    let Some(archive) = web.archive.clone() else {
+        let body = html! {
+            p.problem { "This console may not read access tokens, so it cannot try the mailbox. The account's last run says how it is." }
+            p { a href={ "/accounts/" (id) } { "Back" } }
+        };
+        return Ok(page::console(StatusCode::CONFLICT, PLACE, "Not done", &body));
+    };
+    let importer = Importer::new(web.ports.clone(), Arc::clone(&web.tokens), archive);
     let steps = importer.check(id, PATIENCE).await;
     let steps = steps.map_err(|error| page::trouble(&error.to_string()))?;
     let good = steps.iter().all(|step| step.ok);

@@ -100,7 +100,11 @@ impl Storm {
         }
     }
 
+    /// A person who meets an error page leaves, and comes back another time.
     async fn sign_in_again(&self) -> bool {
+        if self.world.simulator.faults().iter().any(simulator::ArmedFault::is_live) {
+            return false;
+        }
         let Ok(row) = Credentials::new(self.world.store()).get("app").await else {
             return false;
         };
