@@ -33,7 +33,8 @@ def objects(emulator, bucket, account):
 
 def mails(emulator, bucket, account):
     """Key of every archived MIME -> SHA-256 of its bytes."""
-    keys = [key for key in objects(emulator, bucket, account) if key.endswith("/message.eml")]
+    # account / message / attempt / message.eml; deeper ones are mails that were attached to mails.
+    keys = [key for key in objects(emulator, bucket, account) if key.count("/") == 3 and key.endswith("/message.eml")]
     s3 = emulator.client("s3")
 
     def digest(key):
@@ -60,8 +61,10 @@ def differences(stage, account, mailbox, orphans=False):
     for event in events:
         if kept.get(f"{event['archive']['path']}/message.eml") != event["archive"]["sha256"]:
             problems.append(f"event {event['sequence']}: the archive has other bytes than it says")
-    if not orphans and Counter(kept.values()) != truth:
-        problems.append(f"the archive has {len(kept)} mails, Microsoft {sum(truth.values())}")
+    # A mail whose last part has no end is fetched once more, in case the wire was at fault; both attempts stay for a day.
+    twice = Counter(event["archive"]["sha256"] for event in events if event["fidelity"] == "incomplete")
+    if not orphans and Counter(kept.values()) != truth + twice:
+        problems.append(f"the archive has {len(kept)} mails, Microsoft {sum(truth.values())}, of which {sum(twice.values())} have no end")
     sequences = [event["sequence"] for event in events]
     if sequences != list(range(1, len(events) + 1)):
         problems.append(f"events came as {sequences[:50]}")

@@ -1,5 +1,6 @@
 """The one stage all scenarios play on: emulator, simulator and the deployed stack, made once, on first use."""
 
+import atexit
 import functools
 import io
 import json
@@ -12,7 +13,7 @@ from botocore.exceptions import ClientError
 
 import books
 from api import Api
-from processes import wait_for
+from processes import LOGS, wait_for
 from world import REGION, STACK, Deployment, Emulator, Simulator
 
 DESK = "desk@harbour-homes.example"
@@ -187,5 +188,7 @@ def stage():
     """The stage."""
     began = time.monotonic()
     made = Stage()
+    # What the functions logged outlives the emulator that kept it. Runs before the emulator is ended.
+    atexit.register(lambda: (LOGS / "functions.log").write_text(made.logs()))
     print(f"the stack stands after {time.monotonic() - began:.0f} s", flush=True)
     return made

@@ -32,6 +32,11 @@ class Emulator:
             GATEWAY_PORT=str(self.port),
             BIND_HOST="127.0.0.1",
             AUTH="true",
+            # Functions that are processes take it from here; without it they would look for AWS itself.
+            AWS_ENDPOINT_URL=self.url,
+            # Listeners of its own on all addresses.
+            IOT_MTLS_ENABLED="0",
+            SFTP_ENABLED="0",
             MINISTACK_REGION=REGION,
             S3_DATA_DIR=str(scratch / "s3"),
             STATE_DIR=str(scratch / "state"),

@@ -6,6 +6,7 @@
 
 pub mod aws;
 pub mod binary;
+pub mod campaign;
 pub mod cli;
 pub mod conformance;
 pub mod faulty_store;
