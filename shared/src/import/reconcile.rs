@@ -60,7 +60,15 @@ pub async fn orphans(ports: &Ports, archive: &Archive, row: &AccountRow) -> Resu
             .filter_map(|message| Some((message.key, message.archived?.attempt)))
             .collect();
         for (key, attempt, object) in old {
-            if named.get(&key) != Some(&attempt) {
+            if named.get(&key) == Some(&attempt) {
+                continue;
+            }
+            // What is removed is gone for good: a read that showed the past must not be the only word on it.
+            let now = messages.get(&row.mailbox, &key).await?;
+            if now
+                .and_then(|message| message.archived)
+                .is_none_or(|archived| archived.attempt != attempt)
+            {
                 archive.remove(&object).await?;
                 removed += 1;
             }
