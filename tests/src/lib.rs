@@ -4,6 +4,7 @@
     reason = "this crate is tests: a broken expectation is a failed test"
 )]
 
+#[cfg(feature = "aws")]
 pub mod aws;
 pub mod binary;
 pub mod cli;
