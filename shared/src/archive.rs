@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, path::Path};
@@ -20,7 +21,7 @@ pub enum ArchiveError {
     /// The archive refused or failed.
     #[error("the archive could not {act} {path}: {source}")]
     Store {
-        /// `write`, `read`, `list` or `remove`.
+        /// `write`, `read`, `list`, `remove` or `settle`.
         act: &'static str,
         /// The object.
         path: String,
@@ -39,10 +40,20 @@ impl ArchiveError {
     }
 }
 
+/// Makes objects durable many at a time, for a store that acknowledges a write before it is: files in a directory. Each
+/// wait for a disk costs milliseconds, whether for one file or for a hundred.
+#[async_trait]
+pub trait Settle: Send + Sync {
+    /// Returns when everything that was written below these paths, and the paths themselves, survives a power cut. After
+    /// an error nothing is known of any of it, and asking again proves nothing.
+    async fn settle(&self, paths: &[String]) -> object_store::Result<()>;
+}
+
 /// Where bytes live.
 #[derive(Clone)]
 pub struct Archive {
     store: Arc<dyn ObjectStore>,
+    settle: Option<Arc<dyn Settle>>,
     part: usize,
     room: Arc<Semaphore>,
 }
@@ -87,8 +98,29 @@ impl Archive {
     pub fn new(store: Arc<dyn ObjectStore>, part: usize) -> Self {
         Self {
             store,
+            settle: None,
             part,
             room: Arc::new(Semaphore::new(ROOM / GRAIN)),
+        }
+    }
+
+    /// Over a store whose writes are durable only once they are settled.
+    #[must_use]
+    pub fn settling(self, settle: Arc<dyn Settle>) -> Self {
+        Self {
+            settle: Some(settle),
+            ..self
+        }
+    }
+
+    /// Makes everything written in these attempts (by their paths) durable: what a record must wait for that names them.
+    pub async fn settle(&self, attempts: &[String]) -> Result<(), ArchiveError> {
+        match &self.settle {
+            Some(settle) if !attempts.is_empty() => settle
+                .settle(attempts)
+                .await
+                .map_err(|error| ArchiveError::new("settle", &Path::from(attempts[0].as_str()), error)),
+            _ => Ok(()),
         }
     }
 
@@ -202,7 +234,7 @@ impl Writer {
             .map_err(|error| failed(&self.path, error))
     }
 
-    /// Makes the object durable and visible.
+    /// Makes the object visible, whole; durable once it is settled ([`Archive::settle`]).
     pub async fn finish(mut self) -> Result<(), ArchiveError> {
         let rest = self.buffer.split().freeze();
         if self.upload.is_none() {

@@ -16,7 +16,7 @@ mod sqlite;
 mod sqlite_open;
 mod timers;
 
-pub use archive::open_archive;
+pub use archive::{Files, open_archive};
 pub use data_dir::{DataDir, Instance, ServeLock};
 pub use event_log::{EventLog, EventTail};
 pub use http::{HttpOptions, wire};

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use object_store::ObjectStore;
-use shared::ports::{Clock, Ports, Rng, Store};
+use shared::{
+    archive::Settle,
+    ports::{Clock, Ports, Rng, Store},
+};
 
 use super::{
-    DataDir, EventLog, HttpOptions, Instance, KeySource, OpenError, Passphrase, SealedVault, SqliteStore, SystemClock,
-    SystemRng, TimerScheduler, open_archive, wire,
+    DataDir, EventLog, Files, HttpOptions, Instance, KeySource, OpenError, Passphrase, SealedVault, SqliteStore,
+    SystemClock, SystemRng, TimerScheduler, open_archive, wire,
 };
 
 /// What an admin may choose about the adapters.
@@ -27,6 +30,8 @@ pub struct Opened {
     pub ports: Ports,
     /// The archive.
     pub archive: Arc<dyn ObjectStore>,
+    /// What makes the archive's files durable before a record names them.
+    pub settle: Arc<dyn Settle>,
     /// The vault, for rewrapping; the same as in the ports.
     pub vault: SealedVault,
     /// The event log, for reading; the same as in the ports.
@@ -69,6 +74,7 @@ pub fn open(data_dir: DataDir, options: &OpenOptions) -> Result<Opened, OpenErro
     Ok(Opened {
         ports,
         archive,
+        settle: Arc::new(Files::new(data_dir.archive())),
         vault,
         events,
         timers,

@@ -4,31 +4,26 @@ use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use shared::{error::exit, import::report::RunReport, records::json as to_json};
 
+use tokio_util::task::AbortOnDropHandle;
+
 use super::{
-    Desk,
-    arguments::ImportArguments,
-    failure::Failure,
-    output::Answer,
-    progress::{Lines, watched},
-    report::report_text,
+    Desk, arguments::ImportArguments, failure::Failure, output::Answer, progress::Watched, report::report_text,
 };
 
+/// What these runs say of how they came about.
+const TRIGGER: &str = "command line";
 /// How many mailboxes are imported at once.
-const SIDE_BY_SIDE: usize = 4;
+const SIDE_BY_SIDE: usize = 16;
 
 pub(super) async fn run(desk: &Desk, typed: &ImportArguments) -> Result<Answer, Failure> {
     match &typed.id {
         Some(id) => {
-            let report = one(desk, id, &Lines::new(), !typed.no_wait).await?;
+            let report = Watched::new(desk).run(id, TRIGGER, !typed.no_wait).await?;
             let answer = Answer::new(report_json(&report), report_text(&desk.output, &report));
             Ok(answer.exit(report.exit_code()))
         }
         None => all(desk, !typed.no_wait).await,
     }
-}
-
-async fn one(desk: &Desk, id: &str, lines: &Lines, wait: bool) -> Result<RunReport, Failure> {
-    Ok(watched(desk, id, "command line", lines, wait).await?)
 }
 
 /// A report for scripts, with the exit code it stands for.
@@ -51,20 +46,30 @@ async fn all(desk: &Desk, wait: bool) -> Result<Answer, Failure> {
         let text = "No enabled accounts. `postroom account list` shows all.";
         return Ok(Answer::new(json!([]), text));
     }
-    let lines = Lines::new();
-    let lines = &lines;
-    let results: Vec<(String, Result<RunReport, Failure>)> = stream::iter(ids)
-        .map(|id| async move {
-            let result = one(desk, &id, lines, wait).await;
-            (id, result)
+    let watched = Watched::new(desk);
+    let mut results: Vec<(usize, String, Result<RunReport, Failure>)> = stream::iter(ids.into_iter().enumerate())
+        .map(|(at, id)| {
+            let watched = watched.clone();
+            async move {
+                let run = {
+                    let id = id.clone();
+                    async move { watched.run(&id, TRIGGER, wait).await }
+                };
+                let result = match AbortOnDropHandle::new(tokio::spawn(run)).await {
+                    Ok(result) => result.map_err(Failure::from),
+                    Err(error) => Err(Failure::new("failed", format!("the run failed: {error}"), exit::FAILED)),
+                };
+                (at, id, result)
+            }
         })
-        .buffered(SIDE_BY_SIDE)
+        .buffer_unordered(SIDE_BY_SIDE)
         .collect()
         .await;
+    results.sort_by_key(|(at, ..)| *at);
     let mut reports = Vec::new();
     let mut text = String::new();
     let mut worst = exit::OK;
-    for (id, result) in results {
+    for (_, id, result) in results {
         match result {
             Ok(report) => {
                 worst = worse(worst, report.exit_code());

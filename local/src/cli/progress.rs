@@ -7,9 +7,12 @@ use std::{
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use shared::import::{
-    RunError, RunOptions,
-    report::{Outcome, Progress, RunReport},
+use shared::{
+    import::{
+        Importer, RunError, RunOptions,
+        report::{Outcome, Progress, RunReport},
+    },
+    ports::Clock,
 };
 
 use super::{Desk, output::size};
@@ -23,11 +26,11 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 /// The lines of several runs, drawn only on a terminal.
 #[derive(Clone)]
-pub(crate) struct Lines(Option<MultiProgress>);
+struct Lines(Option<MultiProgress>);
 
 impl Lines {
     /// For this terminal, if it is one.
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self(io::stderr().is_terminal().then(MultiProgress::new))
     }
 
@@ -41,49 +44,63 @@ impl Lines {
     }
 }
 
-/// Runs an account and shows how it goes; waits a while if another run has the mailbox and `wait` is set.
-pub(crate) async fn watched(
-    desk: &Desk,
-    account: &str,
-    trigger: &str,
-    lines: &Lines,
-    wait: bool,
-) -> Result<RunReport, RunError> {
-    let progress = Arc::<Progress>::default();
-    let options = RunOptions {
-        patience: desk.config.patience,
-        progress: Arc::clone(&progress),
-        ..RunOptions::new(trigger)
-    };
-    let line = lines.line(account);
-    let run = patient(desk, account, &options, wait);
-    let mut run = std::pin::pin!(run);
-    let result = loop {
-        tokio::select! {
-            result = &mut run => break result,
-            () = desk.opened.ports.clock.sleep(DRAW), if line.is_some() => {
-                if let Some(line) = &line {
-                    line.set_message(text(&progress));
-                    line.tick();
-                }
-            }
-        }
-    };
-    if let Some(line) = line {
-        line.finish_and_clear();
-    }
-    result
+/// Starts runs and shows how they go. A clone is a second handle: runs that go on side by side use all cores.
+#[derive(Clone)]
+pub(crate) struct Watched {
+    importer: Arc<Importer>,
+    clock: Arc<dyn Clock>,
+    patience: Duration,
+    lines: Lines,
 }
 
-async fn patient(desk: &Desk, account: &str, options: &RunOptions, wait: bool) -> Result<RunReport, RunError> {
-    let clock = &desk.opened.ports.clock;
-    let until = shared::time::plus(clock.now(), PATIENT_FOR);
-    loop {
-        let report = desk.importer.run(account, options).await?;
-        if report.outcome != Outcome::Busy || !wait || clock.now() >= until {
-            return Ok(report);
+impl Watched {
+    /// For the runs of one command.
+    pub(crate) fn new(desk: &Desk) -> Self {
+        Self {
+            importer: Arc::clone(&desk.importer),
+            clock: Arc::clone(&desk.opened.ports.clock),
+            patience: desk.config.patience,
+            lines: Lines::new(),
         }
-        clock.sleep(TRY_AGAIN).await;
+    }
+
+    /// Runs an account; waits a while if another run has the mailbox and `wait` is set.
+    pub(crate) async fn run(&self, account: &str, trigger: &str, wait: bool) -> Result<RunReport, RunError> {
+        let progress = Arc::<Progress>::default();
+        let options = RunOptions {
+            patience: self.patience,
+            progress: Arc::clone(&progress),
+            ..RunOptions::new(trigger)
+        };
+        let line = self.lines.line(account);
+        let run = self.patient(account, &options, wait);
+        let mut run = std::pin::pin!(run);
+        let result = loop {
+            tokio::select! {
+                result = &mut run => break result,
+                () = self.clock.sleep(DRAW), if line.is_some() => {
+                    if let Some(line) = &line {
+                        line.set_message(text(&progress));
+                        line.tick();
+                    }
+                }
+            }
+        };
+        if let Some(line) = line {
+            line.finish_and_clear();
+        }
+        result
+    }
+
+    async fn patient(&self, account: &str, options: &RunOptions, wait: bool) -> Result<RunReport, RunError> {
+        let until = shared::time::plus(self.clock.now(), PATIENT_FOR);
+        loop {
+            let report = self.importer.run(account, options).await?;
+            if report.outcome != Outcome::Busy || !wait || self.clock.now() >= until {
+                return Ok(report);
+            }
+            self.clock.sleep(TRY_AGAIN).await;
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::cli::{
     message,
     messages::{Merged, listed_text, mailboxes},
     output::{Answer, Output, clean, print, write},
-    progress::{Lines, watched},
+    progress::Watched,
     report::report_text,
 };
 use stage::Stage;
@@ -156,10 +156,10 @@ async fn show(desk: &Desk, stage: &Stage) -> Result<Value, Failure> {
         )?;
     }
     step("4. The import")?;
-    let lines = Lines::new();
+    let watched = Watched::new(desk);
     let runs = accounts
         .iter()
-        .map(|row| watched(desk, row.account.id.as_str(), "demo", &lines, true));
+        .map(|row| watched.run(row.account.id.as_str(), "demo", true));
     let mut reports: Vec<RunReport> = Vec::new();
     for result in futures::future::join_all(runs).await {
         let report = result?;

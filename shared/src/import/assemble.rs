@@ -56,6 +56,9 @@ impl Work {
                 group.next_sequence += 1;
             }
             let decision = self.ready.remove(0);
+            batch
+                .attempts
+                .extend(decision.message.archived.as_ref().map(|archived| archived.path.clone()));
             count(&decision, &mut batch, &mut self.tally);
             group.decisions.push(decision);
         }

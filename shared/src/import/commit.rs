@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::{
+    archive::{Archive, ArchiveError},
     ports::{Attributes, Change, Condition, Key, Ports, StoreError, TRANSACTION_ITEMS, Write},
     records::{CONFLICT_TRIES, RecordError, accounts::Accounts, attribute, attributes, json},
     time::{millis, plus},
@@ -28,6 +29,9 @@ pub enum CommitError {
     /// A message of the group is on record already. Nothing of this commit is on record.
     #[error("{0} is on record already")]
     OnRecord(Key),
+    /// The archive could not make the bytes durable. Nothing of this commit is on record.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// The store said no.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -38,6 +42,8 @@ pub enum CommitError {
 pub(super) struct Batch {
     /// Rows of messages, debts, events, actions.
     pub(super) writes: Vec<Write>,
+    /// Attempts whose bytes the rows name: they are made durable first.
+    pub(super) attempts: Vec<String>,
     /// Attributes of the account's item.
     pub(super) set: Attributes,
     /// Counters of the account's item.
@@ -56,6 +62,7 @@ impl Batch {
 /// Commits under one lease.
 pub(super) struct Committer {
     ports: Ports,
+    archive: Archive,
     account: Key,
     run: String,
     number: u64,
@@ -66,9 +73,17 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    pub(super) fn new(ports: Ports, account: &str, run: &str, lease: Lease, last: Option<String>) -> Self {
+    pub(super) fn new(
+        ports: Ports,
+        archive: Archive,
+        account: &str,
+        run: &str,
+        lease: Lease,
+        last: Option<String>,
+    ) -> Self {
         Self {
             ports,
+            archive,
             account: Accounts::key(account),
             run: run.to_owned(),
             number: 0,
@@ -84,6 +99,7 @@ impl Committer {
         spent: &BTreeMap<i64, u32>,
         release: bool,
     ) -> Result<(), CommitError> {
+        self.archive.settle(&batch.attempts).await?;
         self.number += 1;
         let id = format!("{}#{}#{}", self.run, self.lease.fence, self.number);
         let until = if release {

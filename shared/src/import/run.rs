@@ -136,6 +136,8 @@ impl Stop {
         match error {
             CommitError::Lost => Self::plain(Next::Retry { after: None }, error.to_string(), true),
             CommitError::OnRecord(_) => Self::plain(Next::Fail, error.to_string(), false),
+            // Bytes that cannot be kept are nobody's fault but the archive's.
+            CommitError::Archive(_) => Self::plain(Next::Operator, error.to_string(), false),
             CommitError::Record(record) => Self::record(record),
         }
     }
@@ -204,6 +206,7 @@ impl Importer {
             report: Self::report(account, run, options, started_at, Outcome::Done, AccountState::Healthy),
             committer: Some(Committer::new(
                 self.ports.clone(),
+                self.archive.clone(),
                 account,
                 run,
                 lease.clone(),

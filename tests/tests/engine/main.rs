@@ -17,6 +17,7 @@ mod id_tokens;
 mod redemptions;
 mod refresh;
 mod review;
+mod settling;
 mod sign_in;
 mod single_faults;
 mod starts;
