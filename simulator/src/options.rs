@@ -58,6 +58,8 @@ pub struct Options {
     pub vary_mime: bool,
     /// Origin that links carry (`https://localhost:8410`); `None` takes it from the request.
     pub origin: Option<String>,
+    /// The most messages on a page of changes, whatever is asked for: `odata.maxpagesize` is a wish.
+    pub largest_page: usize,
     /// Time between a change and its showing up in delta (zero: at once). Microsoft promises none.
     pub delta_lag: Duration,
 }
@@ -83,6 +85,7 @@ impl Default for Options {
             readings: Readings::default(),
             vary_mime: false,
             origin: None,
+            largest_page: 1000,
             delta_lag: Duration::ZERO,
         }
     }

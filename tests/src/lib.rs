@@ -7,6 +7,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod binary;
+pub mod campaign;
 pub mod cli;
 pub mod conformance;
 pub mod faulty_store;

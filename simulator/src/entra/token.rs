@@ -4,7 +4,7 @@ use super::access_token::{self, GRAPH, GRAPH_APP_ID, Issue};
 use super::authorize::may_use;
 use super::error::{self, Refusal};
 use super::redeem::{self, Request};
-use super::{App, Secret};
+use super::{App, Secret, federation};
 use crate::faults::answer::whole_answer;
 use crate::faults::board::Target;
 use crate::faults::{Fault, RequestKind};
@@ -48,19 +48,36 @@ pub(crate) async fn answer(simulator: &Simulator, call: &Call, tenant: &str) -> 
         ),
         Some(fault) => match whole_answer(simulator, call, &fault) {
             Some(reply) => reply,
-            None => crate::faults::answer::spoil(grant(simulator, call, tenant), &fault).await,
+            None => crate::faults::answer::spoil(grant(simulator, call, tenant).await, &fault).await,
         },
-        None => grant(simulator, call, tenant),
+        None => grant(simulator, call, tenant).await,
     };
     error::dress(simulator, &mut reply);
     reply
 }
 
-fn grant(simulator: &Simulator, call: &Call, tenant: &str) -> Reply {
-    match issue(simulator, call, tenant) {
+async fn grant(simulator: &Simulator, call: &Call, tenant: &str) -> Reply {
+    let keys = foreign_keys(simulator, call).await;
+    match issue(simulator, call, tenant, keys.as_deref()) {
         Ok(reply) => reply,
         Err(refusal) => error::answer(simulator, call, &refusal),
     }
+}
+
+/// The keys of the issuer of a federated token, if the app trusts that issuer.
+async fn foreign_keys(simulator: &Simulator, call: &Call) -> Option<Vec<serde_json::Value>> {
+    let form = pairs(&call.body);
+    let field = |name: &str| form.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+    let (client_id, assertion) = (field("client_id")?, field("client_assertion")?);
+    let issuer = {
+        let state = simulator.lock();
+        let app = state
+            .apps
+            .iter()
+            .find(|a| a.client_id.eq_ignore_ascii_case(client_id))?;
+        federation::issuer_of(app, assertion)?
+    };
+    federation::keys_of(&issuer).await
 }
 
 /// What the tenant in a URL is.
@@ -125,7 +142,12 @@ fn fields(call: &Call) -> Result<Vec<(String, String)>, Refusal> {
     Ok(form)
 }
 
-fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refusal> {
+fn issue(
+    simulator: &Simulator,
+    call: &Call,
+    tenant: &str,
+    keys: Option<&[serde_json::Value]>,
+) -> Result<Reply, Refusal> {
     if call.method != Method::POST {
         return Err(Refusal::bad(
             "invalid_request",
@@ -167,6 +189,7 @@ fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refu
         kind: field("client_assertion_type"),
         audiences: ["oauth2/v2.0/token", "v2.0"].map(|path| format!("{}/{tenant}/{path}", call.origin)),
         now_s: simulator.now_ms() / 1000,
+        keys,
     };
     if ["authorization_code", "refresh_token"].contains(&grant_type) {
         may_use(&app, kind)?;
@@ -275,11 +298,17 @@ struct Proof<'a> {
     /// What an assertion may be meant for: the token endpoint, and the issuer.
     audiences: [String; 2],
     now_s: i64,
+    /// The keys of the other issuer that an assertion names.
+    keys: Option<&'a [serde_json::Value]>,
 }
 
 fn authenticate(app: &App, proof: &Proof<'_>) -> Result<(), Refusal> {
     if let (None, Some(assertion)) = (proof.secret, proof.assertion) {
-        return super::assertion::check(app, proof.kind, assertion, &proof.audiences, proof.now_s);
+        super::assertion::check_kind(proof.kind)?;
+        if federation::is_foreign(app, assertion) {
+            return federation::check(app, assertion, proof.keys, proof.now_s);
+        }
+        return super::assertion::check(app, assertion, &proof.audiences, proof.now_s);
     }
     let given = proof.secret.ok_or_else(|| {
         Refusal::client(
