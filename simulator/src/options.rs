@@ -48,6 +48,9 @@ pub struct Options {
     pub rotation: Rotation,
     /// Lifetime of access tokens in seconds; `None` is Entra's random 3600..=5399.
     pub token_lifetime: Option<u32>,
+    /// Access tokens are sealed with a keyed hash instead of signed: they are opaque to whoever gets them, and a test that needs
+    /// many is done sooner. Id tokens, which are read, are signed all the same.
+    pub light_tokens: bool,
     /// How long requests take.
     pub latency: Latency,
     /// What one app may do to one mailbox.
@@ -80,6 +83,7 @@ impl Default for Options {
             users: Vec::new(),
             rotation: Rotation::default(),
             token_lifetime: None,
+            light_tokens: false,
             latency: Latency::default(),
             limits: Limits::default(),
             readings: Readings::default(),

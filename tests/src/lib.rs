@@ -11,4 +11,5 @@ pub mod campaign;
 pub mod cli;
 pub mod conformance;
 pub mod faulty_store;
+pub mod issuer;
 pub mod world;

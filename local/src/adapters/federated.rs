@@ -13,7 +13,7 @@ pub struct TokenFiles;
 
 #[async_trait]
 impl FederatedTokens for TokenFiles {
-    async fn from_file(&self, path: &str) -> Result<Secret, String> {
+    async fn in_file(&self, path: &str) -> Result<Secret, String> {
         let trouble = |error: std::io::Error| {
             format!(
                 "the federated token file {path} cannot be read ({}). Whoever makes it must run, and Postroom's user must be able to read it",

@@ -36,7 +36,7 @@ pub fn federated_audience(login_host: &str) -> &'static str {
 #[async_trait]
 pub trait FederatedTokens: Send + Sync {
     /// The token in this file, without blanks at its ends.
-    async fn from_file(&self, path: &str) -> Result<Secret, String>;
+    async fn in_file(&self, path: &str) -> Result<Secret, String>;
     /// A token that the platform makes for this audience.
     async fn of_platform(&self, audience: &str) -> Result<Secret, String>;
 }
@@ -117,7 +117,7 @@ impl TokenService {
                 (Proof::Certificate(Box::new(certificate)), known_by)
             }
             ClientAuthentication::FederatedFile { path } => {
-                let token = self.federated()?.from_file(path).await.map_err(federated_trouble)?;
+                let token = self.federated()?.in_file(path).await.map_err(federated_trouble)?;
                 (Proof::Federated(jwt(token, path)?), format!("file {path}"))
             }
             ClientAuthentication::FederatedAws => {

@@ -10,13 +10,13 @@ use crate::faults::board::Target;
 use crate::faults::{Fault, RequestKind};
 use crate::mailbox::ids::guid;
 use crate::options::Options;
-use crate::simulator::Simulator;
+use crate::simulator::{Simulator, State};
 use crate::wire::{Call, Reply, pairs, percent_decode, plain_json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use rand::Rng as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(crate) async fn answer(simulator: &Simulator, call: &Call, tenant: &str) -> Reply {
     let (fault, latency) = {
@@ -65,7 +65,7 @@ async fn grant(simulator: &Simulator, call: &Call, tenant: &str) -> Reply {
 }
 
 /// The keys of the issuer of a federated token, if the app trusts that issuer.
-async fn foreign_keys(simulator: &Simulator, call: &Call) -> Option<Vec<serde_json::Value>> {
+async fn foreign_keys(simulator: &Simulator, call: &Call) -> Option<Vec<Value>> {
     let form = pairs(&call.body);
     let field = |name: &str| form.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
     let (client_id, assertion) = (field("client_id")?, field("client_assertion")?);
@@ -142,12 +142,7 @@ fn fields(call: &Call) -> Result<Vec<(String, String)>, Refusal> {
     Ok(form)
 }
 
-fn issue(
-    simulator: &Simulator,
-    call: &Call,
-    tenant: &str,
-    keys: Option<&[serde_json::Value]>,
-) -> Result<Reply, Refusal> {
+fn issue(simulator: &Simulator, call: &Call, tenant: &str, keys: Option<&[Value]>) -> Result<Reply, Refusal> {
     if call.method != Method::POST {
         return Err(Refusal::bad(
             "invalid_request",
@@ -225,17 +220,28 @@ fn issue(
     let audience = audience(field("scope").ok_or_else(|| missing("scope"))?, &call.origin)?;
     same_origin_only(call)?;
     authenticate(&app, &proof)?;
+    let (claims, life) = of_app(simulator, &mut state, &app, &audience, &call.origin);
+    drop(state);
+    let token = simulator.core.key.access_token(&claims);
+    Ok(plain_json(
+        200,
+        &json!({"token_type": "Bearer", "expires_in": life, "ext_expires_in": life, "access_token": token}),
+    ))
+}
+
+/// The claims of a new token of the app's own, noted as given out; and the seconds it is good for.
+fn of_app(simulator: &Simulator, state: &mut State, app: &App, audience: &str, origin: &str) -> (Value, i64) {
     let life = match state.options.token_lifetime {
         Some(seconds) => i64::from(seconds),
         None => state.rng.random_range(3600..=5399),
     };
     let uti = guid(&mut state.rng);
     let claims = access_token::app_only(
-        &state,
+        state,
         &Issue {
-            origin: &call.origin,
+            origin,
             app: &app.client_id,
-            audience: &audience,
+            audience,
             uti: &uti,
             now_s: simulator.now_ms() / 1000,
             life_s: life,
@@ -243,18 +249,13 @@ fn issue(
     );
     state.issued.push((uti, app.client_id.clone()));
     state.stats.tokens_issued += 1;
-    drop(state);
-    let token = simulator.core.key.sign(&claims);
-    Ok(plain_json(
-        200,
-        &json!({"token_type": "Bearer", "expires_in": life, "ext_expires_in": life, "access_token": token}),
-    ))
+    (claims, life)
 }
 
 /// Signs what was given.
 fn delegated(simulator: &Simulator, given: redeem::Given) -> Reply {
     let mut answer = given.answer;
-    answer["access_token"] = simulator.core.key.sign(&given.access).into();
+    answer["access_token"] = simulator.core.key.access_token(&given.access).into();
     if let Some(claims) = given.id {
         answer["id_token"] = simulator.core.key.sign(&claims).into();
     }
@@ -299,7 +300,7 @@ struct Proof<'a> {
     audiences: [String; 2],
     now_s: i64,
     /// The keys of the other issuer that an assertion names.
-    keys: Option<&'a [serde_json::Value]>,
+    keys: Option<&'a [Value]>,
 }
 
 fn authenticate(app: &App, proof: &Proof<'_>) -> Result<(), Refusal> {

@@ -51,7 +51,7 @@ pub fn rehearse(scenario: Scenario, backend: Backend, lives: &[Plan]) -> Result<
 async fn play(scenario: Scenario, backend: Backend, lives: &[Plan]) -> Rehearsed {
     let none = Plan::new();
     let (plan, later) = lives.split_first().unwrap_or((&none, &[]));
-    let set = scenario.set(backend).await;
+    let set = Box::pin(scenario.set(backend)).await;
     let world = &set.world;
     world.forgive_haste();
     world.crash.plan(plan.iter().copied());

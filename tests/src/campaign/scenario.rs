@@ -162,6 +162,7 @@ impl Scenario {
     pub async fn set(self, backend: Backend) -> Set {
         let mut options = Options {
             largest_page: if self == Self::Backlog { 2 } else { 1000 },
+            light_tokens: true,
             ..Options::default()
         };
         if self.person() {

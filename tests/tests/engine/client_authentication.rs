@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use local::adapters::TokenFiles;
 use rcgen::{CertificateParams, KeyPair};
-use ring::{rand::SystemRandom, rsa::PublicKeyComponents, signature::RSA_PKCS1_SHA256, signature::RsaKeyPair};
 use serde_json::{Value, json};
 use shared::{
     credential::{ClientAuthentication, ClientCertificate, ClientInput, CredentialForm, GrantType},
@@ -20,20 +18,14 @@ use shared::{
     secret::Secret,
 };
 use simulator::FederatedCredential;
-use tests::world::{ORIGIN, World};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-/// An RSA key that guards nothing; the crypto library makes none.
-const KEY: &[u8] = include_bytes!("../../../simulator/src/entra/simulator-signing-key.pkcs8.der");
-const AUDIENCE: &str = "api://AzureADTokenExchange";
+use tests::{
+    issuer::{self, AUDIENCE, KEY_ID, signed},
+    world::{ORIGIN, World},
+};
 
 fn certificate() -> (String, Secret) {
-    let key = KeyPair::try_from(KEY).expect("a key");
-    let mut params = CertificateParams::new(Vec::<String>::new()).expect("no names");
-    params.not_after = rcgen::date_time_ymd(2027, 3, 1);
-    let certificate = params.self_signed(&key).expect("a certificate").pem();
-    let both = Secret::new(format!("{certificate}{}", key.serialize_pem()));
-    (certificate, both)
+    let (public, both) = issuer::certificate(2027);
+    (public, Secret::new(both))
 }
 
 fn manage(world: &World) -> Manage {
@@ -174,7 +166,7 @@ async fn the_next_secret_takes_over_when_it_has_worked_and_not_before() {
         .expect("with the new one");
     let rolled = row(&world).await.credential;
     assert_eq!((&rolled.client_secret, &rolled.next_secret), (&waiting, &None));
-    assert_eq!(rolled.retired_secrets, [before.clone()]);
+    assert_eq!(rolled.retired_secrets, std::slice::from_ref(&before));
     tokens
         .access_token("app", TokenNeed::Usable)
         .await
@@ -190,49 +182,11 @@ async fn the_next_secret_takes_over_when_it_has_worked_and_not_before() {
     assert!(!there(&before).await && there(&waiting).await);
 }
 
-/// A token of the issuer, RS256.
-fn signed(claims: &Value, kid: &str) -> String {
-    let key = RsaKeyPair::from_pkcs8(KEY).expect("a key");
-    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let text = format!("{}.{}", part(&json!({"alg": "RS256", "kid": kid})), part(claims));
-    let mut signature = vec![0; key.public().modulus_len()];
-    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature)
-        .expect("signed");
-    format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
-}
-
-/// An issuer on a socket: its discovery document and its keys.
-async fn issuer() -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let origin = url.clone();
-    tokio::spawn(async move {
-        let key = RsaKeyPair::from_pkcs8(KEY).expect("a key");
-        let parts: PublicKeyComponents<Vec<u8>> = key.public().into();
-        let number = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        let keys = json!({"keys": [{"kty": "RSA", "kid": "k1", "n": number(&parts.n), "e": number(&parts.e)}]});
-        let document = json!({"issuer": origin, "jwks_uri": format!("{origin}/keys")});
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut buffer = [0; 2048];
-            let read = stream.read(&mut buffer).await.unwrap_or_default();
-            let body = if buffer[..read].starts_with(b"GET /keys ") {
-                &keys
-            } else {
-                &document
-            };
-            let _ = stream
-                .write_all(format!("HTTP/1.0 200 OK\r\n\r\n{body}").as_bytes())
-                .await;
-        }
-    });
-    url
-}
-
 /// Without virtual time: the issuer stands on a socket.
 #[tokio::test]
 async fn a_token_of_a_trusted_issuer_needs_no_secret_and_every_letter_counts() {
     let world = World::new(3);
-    let issuer = issuer().await;
+    let issuer = issuer::serve().await;
     let client_id = world.simulator.registration().client_id;
     let trusted = FederatedCredential {
         issuer: issuer.clone(),
@@ -271,17 +225,17 @@ async fn a_token_of_a_trusted_issuer_needs_no_secret_and_every_letter_counts() {
     };
     let tokens = TokenService::new(world.ports()).with_federated(Arc::new(TokenFiles));
     for (text, number) in [
-        (signed(&with("iss", json!("http://127.0.0.1:1")), "k1"), 700_211),
-        (signed(&with("sub", json!("somebody else")), "k1"), 700_213),
+        (signed(&with("iss", json!("http://127.0.0.1:1")), KEY_ID), 700_211),
+        (signed(&with("sub", json!("somebody else")), KEY_ID), 700_213),
         (
-            signed(&with("sub", json!(trusted.subject.to_lowercase())), "k1"),
+            signed(&with("sub", json!(trusted.subject.to_lowercase())), KEY_ID),
             7_002_138,
         ),
-        (signed(&with("aud", json!("api://other")), "k1"), 700_212),
-        (signed(&with("exp", json!(now - 4000)), "k1"), 700_024),
-        (signed(&with("nbf", json!(now + 4000)), "k1"), 700_024),
+        (signed(&with("aud", json!("api://other")), KEY_ID), 700_212),
+        (signed(&with("exp", json!(now - 4000)), KEY_ID), 700_024),
+        (signed(&with("nbf", json!(now + 4000)), KEY_ID), 700_024),
         (signed(&good, "k2"), 50_012),
-        (format!("{}AAAA", signed(&good, "k1")), 50_012),
+        (format!("{}AAAA", signed(&good, KEY_ID)), 50_012),
     ] {
         std::fs::write(&path, text).expect("a file");
         let error = tokens.access_token("app", TokenNeed::New).await.expect_err("refused");
@@ -294,7 +248,7 @@ async fn a_token_of_a_trusted_issuer_needs_no_secret_and_every_letter_counts() {
         assert!(error.what.contains(why) && world.wire.count() == asked, "{error}");
     }
     // Read anew each time: what the file holds now counts.
-    std::fs::write(&path, format!("{}\n", signed(&good, "k1"))).expect("a file");
+    std::fs::write(&path, format!("{}\n", signed(&good, KEY_ID))).expect("a file");
     tokens.access_token("app", TokenNeed::New).await.expect("a token");
     std::fs::remove_file(&path).expect("removed");
     let error = tokens.access_token("app", TokenNeed::New).await.expect_err("no file");

@@ -98,6 +98,7 @@ impl Storm {
         let mut options = Options {
             vary_mime: shape.vary_mime,
             readings: readings[shape.reading % readings.len()],
+            light_tokens: true,
             ..Options::default()
         };
         if let Some(rotation) = shape.person {
