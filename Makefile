@@ -1,6 +1,6 @@
 # What people and CI type. Every target works in a fresh checkout; `make` alone tells what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-aws check bench
+.PHONY: help demo test test-aws check bench campaign campaign-mutants
 
 CARGO ?= cargo
 
@@ -10,6 +10,9 @@ help:
 	@echo "make test    everything: builds once, fetches what tests need, runs every test"
 	@echo "make test-aws only the AWS side: the template deployed to an offline emulator (part of make test; needs Python 3.11)"
 	@echo "make check   format, lints, licences and the walls between the crates"
+	@echo "make campaign  faults for hours: 200,000 storms, 20,000 pairs of crashes, 1,000 kills; goes on where it was stopped"
+	@echo "             (ARGS='--json', ARGS='--fresh', ARGS='--seeds 1000')"
+	@echo "make campaign-mutants  plants bugs in a copy of the tree and looks whether the campaign finds each"
 	@echo "make bench   how fast an import is, with the real binary; prints a table (ARGS=mix: scenes that begin so)"
 
 # The development profile: the same build that `make test` uses, so that nothing is compiled twice.
@@ -27,3 +30,9 @@ check:
 
 bench:
 	@scripts/bench $(ARGS)
+
+campaign:
+	@scripts/campaign $(ARGS)
+
+campaign-mutants:
+	@scripts/campaign-mutants $(ARGS)

@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod archive;
+pub mod catalogue;
 pub mod config;
 pub mod content;
 pub mod credential;
@@ -21,6 +22,7 @@ pub mod secret;
 pub mod store_rules;
 pub mod system;
 pub mod time;
+pub mod warning;
 pub mod watch;
 pub mod web;
 pub mod wire;

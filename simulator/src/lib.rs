@@ -29,6 +29,7 @@ pub use control::mail::Delivery;
 pub use control::tenant::Registration;
 pub use control::truth::TrueMessage;
 pub use entra::directory::{ConditionalAccess, User};
+pub use entra::federation::FederatedCredential;
 pub use entra::grants::{GrantView, Rotation};
 pub use faults::board::ArmedFault;
 pub use faults::{ConnectionReset, Cut, Fault, FaultSpec, RequestKind, RetryAfter, Times, Wording};

@@ -48,6 +48,9 @@ pub struct Options {
     pub rotation: Rotation,
     /// Lifetime of access tokens in seconds; `None` is Entra's random 3600..=5399.
     pub token_lifetime: Option<u32>,
+    /// Access tokens are sealed with a keyed hash instead of signed: they are opaque to whoever gets them, and a test that needs
+    /// many is done sooner. Id tokens, which are read, are signed all the same.
+    pub light_tokens: bool,
     /// How long requests take.
     pub latency: Latency,
     /// What one app may do to one mailbox.
@@ -58,6 +61,8 @@ pub struct Options {
     pub vary_mime: bool,
     /// Origin that links carry (`https://localhost:8410`); `None` takes it from the request.
     pub origin: Option<String>,
+    /// The most messages on a page of changes, whatever is asked for: `odata.maxpagesize` is a wish.
+    pub largest_page: usize,
     /// Time between a change and its showing up in delta (zero: at once). Microsoft promises none.
     pub delta_lag: Duration,
 }
@@ -78,11 +83,13 @@ impl Default for Options {
             users: Vec::new(),
             rotation: Rotation::default(),
             token_lifetime: None,
+            light_tokens: false,
             latency: Latency::default(),
             limits: Limits::default(),
             readings: Readings::default(),
             vary_mime: false,
             origin: None,
+            largest_page: 1000,
             delta_lag: Duration::ZERO,
         }
     }

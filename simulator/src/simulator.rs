@@ -78,6 +78,7 @@ impl Simulator {
     /// A tenant with one registered app and the people of the options.
     pub fn new(options: Options) -> Self {
         let clock = options.clock.clone();
+        let key = SigningKey::embedded(options.light_tokens);
         let mut app = App::new(&options.client_id, &options.client_secret, &options.roles);
         app.permissions.clone_from(&options.permissions);
         app.redirect_uris.clone_from(&options.redirect_uris);
@@ -104,7 +105,7 @@ impl Simulator {
             core: Arc::new(Core {
                 state: Mutex::new(state),
                 clock,
-                key: SigningKey::embedded(),
+                key,
             }),
         };
         for user in users {

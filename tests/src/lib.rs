@@ -7,7 +7,9 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod binary;
+pub mod campaign;
 pub mod cli;
 pub mod conformance;
 pub mod faulty_store;
+pub mod issuer;
 pub mod world;

@@ -3,6 +3,7 @@
 mod archive;
 mod data_dir;
 mod event_log;
+mod federated;
 mod http;
 mod keyring;
 mod open;
@@ -19,6 +20,7 @@ mod timers;
 pub use archive::{Files, open_archive};
 pub use data_dir::{DataDir, Instance, ServeLock};
 pub use event_log::{EventLog, EventTail};
+pub use federated::TokenFiles;
 pub use http::{HttpOptions, wire};
 pub use open::{OpenOptions, Opened, open};
 pub use open_error::OpenError;

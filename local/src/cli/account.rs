@@ -121,6 +121,12 @@ async fn check(desk: &Desk, id: &str) -> Result<Answer, Failure> {
             desk.output.bad("FAILED")
         };
         text.push_str(&format!("{mark}  {}: {}\n", clean(&step.what), clean(&step.detail)));
+        if let Some(fix) = &step.fix {
+            text.push_str(&format!("        mend it: {}\n", clean(fix)));
+        }
+        if let Some(ids) = &step.ids {
+            text.push_str(&format!("        for Microsoft's support: {}\n", clean(ids)));
+        }
     }
     text.push_str(if good {
         "Everything works."

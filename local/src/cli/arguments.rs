@@ -86,8 +86,21 @@ pub(crate) enum Command {
         limit: usize,
     },
     /// One screen: every account, its last success, what is owed; exits with 1 if an account is silent for too long
-    #[command(visible_alias = "doctor")]
     Status,
+    /// Try everything, step by step: redirect URI, login host and clock, credentials, mailboxes; a report that may be sent on
+    Doctor {
+        /// Only this account
+        id: Option<String>,
+    },
+    /// Say what a code of Microsoft's means: cause, who must act, on which screen, whether to try again
+    #[command(after_help = "Examples:\n  postroom explain AADSTS7000222\n  postroom explain ErrorAccessDenied")]
+    Explain {
+        /// An AADSTS number, an `error` of Entra's, a code of Graph's, or an HTTP status
+        code: Option<String>,
+        /// The whole catalogue in Markdown
+        #[arg(long, conflicts_with = "code")]
+        markdown: bool,
+    },
     /// Where secrets are kept
     #[command(subcommand)]
     Vault(VaultCommand),
@@ -131,16 +144,32 @@ pub(crate) enum Grant {
     AuthorizationCode,
 }
 
-/// Where the client secret comes from: never from an argument, which others could see.
+/// How the app proves itself. A secret never comes from an argument, which others could see.
+#[derive(Debug, Args)]
+pub(crate) struct SecretArguments {
+    #[command(flatten)]
+    pub(crate) source: SecretSource,
+    /// When the client secret expires, as the portal shows it; Postroom warns before
+    #[arg(long, value_name = "2027-01-31", default_value = "", conflicts_with_all = ["certificate", "federated_token_file"])]
+    pub(crate) secret_expires: String,
+}
+
+/// Where it comes from.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
-pub(crate) struct SecretArguments {
+pub(crate) struct SecretSource {
     /// Read the client secret from standard input
     #[arg(long)]
     pub(crate) client_secret_stdin: bool,
     /// Read the client secret from the first line of a file
     #[arg(long, value_name = "FILE")]
     pub(crate) client_secret_file: Option<PathBuf>,
+    /// A PEM file with a certificate and its RSA key, instead of a client secret
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// A file with a federated token, instead of any secret; read at each use
+    #[arg(long, value_name = "FILE")]
+    pub(crate) federated_token_file: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -183,6 +212,15 @@ pub(crate) enum CredentialCommand {
         grant: Option<Grant>,
         #[command(flatten)]
         fields: CredentialFields,
+        #[command(flatten)]
+        secret: SecretArguments,
+    },
+    /// Put a new client secret beside the old one, which stays until the new one has worked
+    #[command(
+        after_help = "Example:\n  postroom credential roll contoso --client-secret-stdin --secret-expires 2028-01-31 < secret.txt"
+    )]
+    Roll {
+        id: String,
         #[command(flatten)]
         secret: SecretArguments,
     },

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared::{
-    credential::GrantType,
+    credential::{ClientAuthentication, GrantType},
     manage::shown,
     manage::{needs_sign_in, same_cloud},
     ports::{TokenInfo, TokenNeed},
@@ -35,6 +35,7 @@ pub(super) async fn run(desk: &Desk, command: CredentialCommand) -> Result<Answe
             fields,
             secret,
         } => credential_edit::edit(desk, &id, description, grant, fields, &secret).await,
+        CredentialCommand::Roll { id, secret } => credential_edit::roll(desk, &id, &secret).await,
         CredentialCommand::List => list(desk).await,
         CredentialCommand::Show { id } => show(desk, &id).await,
         CredentialCommand::Authorize(typed) => authorize(desk, &typed).await,
@@ -109,13 +110,32 @@ async fn show(desk: &Desk, id: &str) -> Result<Answer, Failure> {
     lines.extend([
         ("Access token URL", credential.token_url.to_string()),
         ("Client id", credential.client_id.clone()),
-        (
-            "Client secret",
-            secret.map_or_else(
-                || format!("missing; set one with `postroom credential edit {id} --client-secret-stdin`"),
-                |version| format!("set, version {}", version.0),
-            ),
-        ),
+        ("Proves itself by", credential.authentication.words()),
+    ]);
+    if credential.authentication.has_secret() {
+        let said = secret.map_or_else(
+            || format!("missing; set one with `postroom credential edit {id} --client-secret-stdin`"),
+            |version| format!("set, version {}", version.0),
+        );
+        let until = credential.secret_expires_at.map_or_else(
+            || "; when it expires is not known (`credential edit` takes --secret-expires with a secret)".to_owned(),
+            |at| format!("; expires {}", desk.output.exact_time(at)),
+        );
+        let name = if credential.authentication == ClientAuthentication::Secret {
+            "Client secret"
+        } else {
+            "Certificate"
+        };
+        lines.push((name, format!("{said}{until}")));
+    }
+    if credential.next_secret.is_some() {
+        let state = row.next_refused.as_ref().map_or_else(
+            || "waits for the next request for a token; the old one stays until it has worked".to_owned(),
+            |refused| format!("does not work, the old one is used: {}", refused.what),
+        );
+        lines.push(("Next secret", state));
+    }
+    lines.extend([
         ("Scope", credential.scope.clone()),
         ("Graph URL", credential.graph_url.to_string()),
         ("Made", desk.output.exact_time(credential.created_at)),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use shared::{
     config::Cloud,
-    credential::{Credential, CredentialForm, GrantType},
+    credential::{ClientInput, Credential, CredentialForm, GrantType},
     manage::shown,
 };
 
@@ -46,8 +46,8 @@ pub(super) async fn add(
     // Before anybody is asked for a secret.
     let checked = desk.manage().check_new_credential(&form).await?;
     let id = checked.settings.id.to_string();
-    let secret = secret_input::required(secret)?;
-    let (credential, warnings) = desk.manage().add_credential(&form, &secret).await?;
+    let input = secret_input::required(secret)?;
+    let (credential, warnings) = desk.manage().add_credential_with(&form, &input).await?;
     complain(desk, &warnings);
     let next = match credential.grant_type {
         GrantType::ClientCredentials => {
@@ -59,10 +59,15 @@ pub(super) async fn add(
         ),
     };
     let row = desk.credential(&id).await?;
+    let kept = if credential.authentication.has_secret() {
+        "its secret lies in the vault"
+    } else {
+        "it needs no secret"
+    };
     let value = with_warnings(shown::credential(&row, &[]), &warnings);
     Ok(Answer::new(
         value,
-        format!("Credential `{id}` is made; its secret lies in the vault.\n{next}"),
+        format!("Credential `{id}` is made; {kept}.\n{next}"),
     ))
 }
 
@@ -75,14 +80,36 @@ pub(super) async fn edit(
     secret: &SecretArguments,
 ) -> Result<Answer, Failure> {
     let row = desk.credential(id).await?;
-    let secret = secret_input::given(secret)?;
+    let input = secret_input::given(secret)?;
     let form = form(&row.credential, description, grant, fields);
-    let warnings = desk.manage().edit_credential(&row, &form, secret.as_ref()).await?;
+    let warnings = desk.manage().edit_credential_with(&row, &form, input.as_ref()).await?;
     complain(desk, &warnings);
-    let changed = if secret.is_some() { " and its client secret" } else { "" };
+    let changed = match input {
+        Some(ClientInput::Secret { .. }) => " and its client secret",
+        Some(_) => " and how its app proves itself",
+        None => "",
+    };
     let row = desk.credential(id).await?;
     let value = with_warnings(shown::credential(&row, &users_of(desk, id).await?), &warnings);
     let text = format!("Credential `{id}`{changed} is changed. `postroom credential authorize {id}` tries it.");
+    Ok(Answer::new(value, text))
+}
+
+/// A new client secret beside the old one.
+pub(super) async fn roll(desk: &Desk, id: &str, secret: &SecretArguments) -> Result<Answer, Failure> {
+    let row = desk.credential(id).await?;
+    let ClientInput::Secret { secret, expires_at } = secret_input::required(secret)? else {
+        return Err(Failure::usage(
+            "only client secrets roll over; `credential edit` changes to a certificate or a federated token",
+        ));
+    };
+    let warnings = desk.manage().roll_client_secret(&row, &secret, expires_at).await?;
+    complain(desk, &warnings);
+    let row = desk.credential(id).await?;
+    let value = with_warnings(shown::credential(&row, &users_of(desk, id).await?), &warnings);
+    let text = format!(
+        "Credential `{id}` has its next client secret. It is tried with the next request for a token; until it has worked the old one stays.\n`postroom credential authorize {id}` tries it now."
+    );
     Ok(Answer::new(value, text))
 }
 

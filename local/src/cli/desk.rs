@@ -22,7 +22,7 @@ use shared::{
 };
 
 use super::{Lookup, failure::Failure, output::Output, secret_input};
-use crate::adapters::{DataDir, HttpOptions, OpenOptions, Opened, open};
+use crate::adapters::{DataDir, HttpOptions, OpenOptions, Opened, TokenFiles, open};
 
 /// Bytes of a part of an upload to a directory: any will do, small ones keep memory low.
 const PART: usize = 256 * 1024;
@@ -80,7 +80,7 @@ impl Desk {
 
     fn over(opened: Opened, config: Config, output: Output) -> Self {
         let ports = opened.ports.clone();
-        let tokens: Arc<dyn Tokens> = Arc::new(TokenService::new(ports.clone()));
+        let tokens: Arc<dyn Tokens> = Arc::new(TokenService::new(ports.clone()).with_federated(Arc::new(TokenFiles)));
         let archive = Archive::new(Arc::clone(&opened.archive), PART).settling(Arc::clone(&opened.settle));
         let store = &ports.store;
         Self {

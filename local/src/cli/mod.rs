@@ -15,7 +15,9 @@ pub(crate) mod console;
 pub(crate) mod credential;
 pub(crate) mod credential_edit;
 mod desk;
+mod doctor;
 pub(crate) mod events;
+mod explain;
 pub(crate) mod failure;
 mod import;
 mod logging;
@@ -83,11 +85,15 @@ async fn answer(arguments: Arguments, config: Config, lookup: Lookup<'_>, output
     if let Command::Demo(demo) = &arguments.command {
         return crate::demo::run(demo, config, lookup, output).await;
     }
+    if let Command::Explain { code, markdown } = &arguments.command {
+        return explain::run(code.as_deref(), *markdown);
+    }
     let data_dir = arguments.data_dir.or_else(|| config.data_dir.as_ref().map(Into::into));
     let desk = Desk::open(data_dir, config, lookup, output.clone())?;
     match arguments.command {
         #[cfg(feature = "demo")]
         Command::Demo(_) => Err(Failure::usage("the demo has a data directory of its own")),
+        Command::Explain { .. } => Err(Failure::usage("explain needs no data directory")),
         Command::Console { no_browser } => console::console(&desk, no_browser).await,
         Command::Serve(serve) => crate::serve::run(&desk, &serve).await,
         Command::Credential(command) => credential::run(&desk, command).await,
@@ -100,6 +106,7 @@ async fn answer(arguments: Arguments, config: Config, lookup: Lookup<'_>, output
         Command::Events(events) => events::run(&desk, &events).await,
         Command::Audit { limit } => audit::run(&desk, limit).await,
         Command::Status => status::run(&desk).await,
+        Command::Doctor { id } => doctor::run(&desk, id.as_deref()).await,
         Command::Vault(command) => vault::run(&desk, &command).await,
         Command::Reconcile { id } => reconcile::run(&desk, id.as_deref()).await,
     }

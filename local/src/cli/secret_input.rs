@@ -7,18 +7,65 @@ use std::{
     sync::Arc,
 };
 
-use shared::{field::FieldError, secret::Secret};
+use shared::{
+    credential::{ClientCertificate, ClientInput, expiry},
+    field::FieldError,
+    secret::Secret,
+};
 use zeroize::Zeroizing;
 
-use super::{arguments::SecretArguments, failure::Failure};
+use super::{
+    arguments::{SecretArguments, SecretSource},
+    failure::Failure,
+};
 use crate::adapters::Passphrase;
 
 /// Longer than any client secret.
 const MOST: u64 = 16 * 1024;
 const FIELD: &str = "client secret";
 
+/// How the app proves itself, if that is to be had without asking.
+pub(super) fn given(arguments: &SecretArguments) -> Result<Option<ClientInput>, Failure> {
+    let expires_at = expiry("secret expiry", &arguments.secret_expires)?;
+    let source = &arguments.source;
+    if let Some(path) = &source.certificate {
+        let certificate = ClientCertificate::from_pem(&pem(path)?)?;
+        return Ok(Some(ClientInput::Certificate(Box::new(certificate))));
+    }
+    if let Some(path) = &source.federated_token_file {
+        return Ok(Some(ClientInput::FederatedFile(path.clone())));
+    }
+    match secret_given(source)? {
+        Some(secret) => Ok(Some(ClientInput::Secret { secret, expires_at })),
+        None if expires_at.is_some() => Err(Failure::usage(
+            "--secret-expires goes with a client secret: --client-secret-stdin or --client-secret-file",
+        )),
+        None => Ok(None),
+    }
+}
+
+/// The text of a PEM file.
+fn pem(path: &Path) -> Result<Secret, Failure> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    open(path, "--certificate")?
+        .take(4 * MOST)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::usage(format!("--certificate {}: {error}", path.display())))?;
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Secret::new(text)),
+        Err(_) => Err(FieldError::new(
+            "certificate",
+            format!(
+                "{0} is not PEM text. A PKCS#12 file (.pfx, .p12) becomes PEM by `openssl pkcs12 -in {0} -nodes -out certificate.pem`",
+                path.display()
+            ),
+        )
+        .into()),
+    }
+}
+
 /// The client secret, if there is one to be had without asking.
-pub(super) fn given(arguments: &SecretArguments) -> Result<Option<Secret>, Failure> {
+fn secret_given(arguments: &SecretSource) -> Result<Option<Secret>, Failure> {
     if arguments.client_secret_stdin {
         return from(io::stdin().lock(), "standard input").map(Some);
     }
@@ -30,10 +77,10 @@ pub(super) fn given(arguments: &SecretArguments) -> Result<Option<Secret>, Failu
     }
 }
 
-/// The client secret, asked for if need be.
-pub(super) fn required(arguments: &SecretArguments) -> Result<Secret, Failure> {
-    if let Some(secret) = given(arguments)? {
-        return Ok(secret);
+/// How the app proves itself; the client secret is asked for if nothing is given.
+pub(super) fn required(arguments: &SecretArguments) -> Result<ClientInput, Failure> {
+    if let Some(input) = given(arguments)? {
+        return Ok(input);
     }
     if !io::stdin().is_terminal() {
         return Err(FieldError::new(
@@ -45,7 +92,7 @@ pub(super) fn required(arguments: &SecretArguments) -> Result<Secret, Failure> {
     let typed = rpassword::prompt_password("Client secret (it does not show): ")
         .map(Zeroizing::new)
         .map_err(|error| Failure::usage(format!("the client secret could not be read: {error}")))?;
-    from(typed.as_bytes(), "the prompt")
+    from(typed.as_bytes(), "the prompt").map(ClientInput::secret)
 }
 
 fn open(path: &Path, option: &str) -> Result<fs::File, Failure> {

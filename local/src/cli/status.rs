@@ -51,6 +51,24 @@ pub(super) async fn run(desk: &Desk) -> Result<Answer, Failure> {
             remarks.push_str(&format!("{id}: {}\n", super::output::clean(problem)));
         }
     }
+    let mut warnings = Vec::new();
+    for row in desk.credentials.all().await? {
+        if let Some(problem) = &row.problem {
+            remarks.push_str(&format!(
+                "credential `{}`: {}\n",
+                row.credential.id,
+                super::output::clean(problem)
+            ));
+        }
+        for warning in shared::warning::of(&row, now) {
+            remarks.push_str(&format!(
+                "{} {}\n",
+                desk.output.bad("warning:"),
+                super::output::clean(&warning.text)
+            ));
+            warnings.push(warning);
+        }
+    }
     let dir = desk.opened.data_dir.root().display().to_string();
     let key = desk.opened.vault.key_source()?.name();
     let served = serving(desk);
@@ -76,7 +94,7 @@ pub(super) async fn run(desk: &Desk) -> Result<Answer, Failure> {
     }
     let value = json!({
         "version": env!("CARGO_PKG_VERSION"), "data_dir": dir, "vault_key": key, "serving": served,
-        "silent": silent, "accounts": rows.iter().map(shown::account).collect::<Vec<Value>>(),
+        "silent": silent, "warnings": warnings, "accounts": rows.iter().map(shown::account).collect::<Vec<Value>>(),
     });
     Ok(Answer::new(value, text).exit(if silent.is_empty() { exit::OK } else { exit::FAILED }))
 }

@@ -16,6 +16,7 @@ use shared::{
     records::{
         accounts::{AccountRow, Accounts},
         credentials::Credentials,
+        warnings,
     },
     time::{between, plus},
     watch::{self as care, Which, wants_more},
@@ -196,6 +197,9 @@ impl Runner {
                                 care::look(&runner.credentials, &*runner.tokens, &in_use, which, now).await
                             {
                                 warn!(%problem, "the credentials could not be read; they are looked at again");
+                            }
+                            if let Err(problem) = warnings::look(&runner.ports).await {
+                                warn!(%problem, "what ends soon could not be looked at; it is looked at again");
                             }
                         });
                     }

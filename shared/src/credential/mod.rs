@@ -1,5 +1,7 @@
 //! The credential: what an administrator types to let Postroom in, and what is refused before it can hurt.
 
+mod authentication;
+mod certificate;
 mod check;
 mod sign_in;
 
@@ -14,6 +16,8 @@ use crate::{
     ports::{SecretName, SecretVersion},
 };
 
+pub use authentication::{ClientAuthentication, ClientInput, NextSecret, expiry};
+pub use certificate::ClientCertificate;
 pub use sign_in::{Identity, SignIn};
 
 /// How tokens are got (RFC 6749 sections 4.1 and 4.4).
@@ -75,8 +79,20 @@ pub struct Credential {
     pub scope: String,
     /// Graph base URL with its version and no slash at its end.
     pub graph_url: Url,
-    /// Where the client secret lies.
+    /// How the app proves itself; records of older versions know secrets only.
+    #[serde(default)]
+    pub authentication: ClientAuthentication,
+    /// Where the client secret, or the certificate with its key, lies.
     pub client_secret: SecretName,
+    /// When that expires, if it is known: typed by the admin, or taken from the certificate.
+    #[serde(default)]
+    pub secret_expires_at: Option<Timestamp>,
+    /// The client secret that takes the place of that one as soon as it has worked.
+    #[serde(default)]
+    pub next_secret: Option<NextSecret>,
+    /// Client secrets whose place was taken, until an admin's next act removes them from the vault.
+    #[serde(default)]
+    pub retired_secrets: Vec<SecretName>,
     /// Where the access token lies.
     pub access_token: SecretName,
     /// When it was made, by our clock.
@@ -178,7 +194,11 @@ impl Settings {
             client_id: self.client_id,
             scope: self.scope,
             graph_url: self.graph_url,
+            authentication: ClientAuthentication::default(),
             client_secret,
+            secret_expires_at: None,
+            next_secret: None,
+            retired_secrets: Vec::new(),
             access_token,
             created_at,
         }

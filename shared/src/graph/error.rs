@@ -9,7 +9,7 @@ use http::{HeaderMap, header};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::{error::Next, message::cut, oauth::TokenError, ports::HttpError, time::between};
+use crate::{catalogue, error::Next, message::cut, oauth::TokenError, ports::HttpError, time::between};
 
 /// The kinds of failure.
 #[derive(Debug)]
@@ -57,6 +57,8 @@ pub struct GraphError {
     pub code: Option<String>,
     /// Microsoft's `request-id`.
     pub request_id: Option<String>,
+    /// A 403 whose text says that an application access policy was the reason; its code is that of any other 403.
+    pub kept_out: bool,
 }
 
 /// The error envelope, as far as it is read.
@@ -111,6 +113,7 @@ impl GraphError {
             status: None,
             code: None,
             request_id: None,
+            kept_out: false,
         }
     }
 
@@ -235,31 +238,20 @@ pub(super) fn final_kind(status: u16, code: &str) -> GraphErrorKind {
     }
 }
 
+/// Whether an application access policy was the reason (practitioners' reports): only the text tells.
+pub(super) fn is_kept_out(status: u16, code: &str, message: &str) -> bool {
+    matches!(final_kind(status, code), GraphErrorKind::Forbidden)
+        && (message.contains("[RAOP]") || message.contains("OData is disabled"))
+}
+
 /// The sentence for an admin: what, why, where to mend it.
 pub(super) fn sentence(call: &str, status: u16, code: &str, message: &str) -> String {
-    let advice = match final_kind(status, code) {
-        GraphErrorKind::NoMailbox if any(code, &["MailboxNotEnabledForRESTAPI", "MailboxNotSupportedForRESTAPI"]) => {
-            "this mailbox is inactive, without a licence, or on premises; only Exchange Online mailboxes can be imported"
-        }
-        GraphErrorKind::NoMailbox => {
-            "there is no mailbox of this address in the tenant; check the account's mailbox (a distribution list is no mailbox)"
-        }
-        GraphErrorKind::Forbidden if message.contains("[RAOP]") || message.contains("OData is disabled") => {
-            "an application access policy of the tenant keeps this app out of this mailbox; add the mailbox to the policy's group (it takes up to two hours to work)"
-        }
-        GraphErrorKind::Forbidden => {
-            "the app has no right on this mailbox. Azure portal, App registrations, your app, API permissions: Mail.ReadWrite (or Mail.Read) of type Application with admin consent; then `postroom credential authorize ID`. If Exchange RBAC limits the app, check that the mailbox is in its scope"
-        }
-        GraphErrorKind::Unauthorized => {
-            "Microsoft refuses the access token, also a new one; run `postroom credential authorize ID` and check that the scope belongs to this Graph"
-        }
-        GraphErrorKind::NotFound => "it is not there (any more)",
-        GraphErrorKind::Reset => "Microsoft has forgotten how far this folder was read; it is walked anew",
-        GraphErrorKind::Corrupt => "Exchange cannot read this item",
-        GraphErrorKind::NoMime => "Exchange cannot make MIME of this item",
-        GraphErrorKind::Unavailable => "Microsoft's service had trouble; it is tried again by itself",
-        _ => "Microsoft refused the request",
+    let row = if is_kept_out(status, code, message) {
+        catalogue::kept_out()
+    } else {
+        catalogue::of_graph(status, code)
     };
+    let advice = row.sentence();
     let said = cut(message.lines().next().unwrap_or_default(), 200);
     let code = if code.is_empty() {
         String::new()
@@ -324,5 +316,32 @@ mod tests {
             final_kind(400, "ErrorInvalidIdMalformed"),
             GraphErrorKind::Refused
         ));
+    }
+
+    /// What the catalogue says Postroom does is what it does.
+    #[test]
+    fn rows_of_the_catalogue_agree_with_the_meaning() {
+        use crate::catalogue::{self, Class};
+        for row in catalogue::graph_codes() {
+            for code in row.codes {
+                let kind = final_kind(row.status, code);
+                let fits = match row.class {
+                    Class::Retry => {
+                        matches!(kind, GraphErrorKind::Unavailable)
+                            || !matches!(verdict(row.status, code, false, None), Verdict::Final)
+                    }
+                    Class::App => matches!(kind, GraphErrorKind::Unauthorized),
+                    Class::SignIn => matches!(kind, GraphErrorKind::Unauthorized | GraphErrorKind::Forbidden),
+                    Class::Forbidden => matches!(kind, GraphErrorKind::Forbidden),
+                    Class::Mailbox => matches!(kind, GraphErrorKind::NoMailbox),
+                    Class::Gone => matches!(kind, GraphErrorKind::NotFound),
+                    Class::Reset => matches!(kind, GraphErrorKind::Reset),
+                    Class::Message => matches!(kind, GraphErrorKind::Corrupt | GraphErrorKind::NoMime),
+                    Class::Settings => false,
+                    Class::Refused => matches!(kind, GraphErrorKind::Refused | GraphErrorKind::Unavailable),
+                };
+                assert!(fits, "{code}: {kind:?}, {:?}", row.class);
+            }
+        }
     }
 }

@@ -17,7 +17,10 @@ use super::{
     client::{Answer, Call, GraphClient},
     coding::{self, Coding},
     counts::Kind,
-    error::{Envelope, EnvelopeError, GraphError, GraphErrorKind, Verdict, final_kind, retry_after, sentence, verdict},
+    error::{
+        Envelope, EnvelopeError, GraphError, GraphErrorKind, Verdict, final_kind, is_kept_out, retry_after, sentence,
+        verdict,
+    },
     governor::{REQUESTS_PER_WINDOW, Slot, Wait},
 };
 
@@ -72,6 +75,7 @@ impl No {
             status: Some(self.status),
             code: (!self.code.is_empty()).then(|| self.code.clone()),
             request_id: self.request_id.clone(),
+            kept_out: is_kept_out(self.status, &self.code, &self.message),
         }
     }
 }

@@ -186,6 +186,7 @@ async fn relocate(
             status: None,
             code: None,
             request_id: None,
+            kept_out: false,
         }),
     }
 }

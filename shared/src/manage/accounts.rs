@@ -47,6 +47,18 @@ pub struct AccountForm {
     pub enabled: bool,
 }
 
+/// An id that is no name of Postroom's own.
+fn account_id(typed: &str) -> Result<Id, FieldError> {
+    let id = Id::parse("id", typed)?;
+    if id.as_str() == crate::records::warnings::CHANNEL {
+        return Err(FieldError::new(
+            "id",
+            "Postroom's own events go by this name; take another",
+        ));
+    }
+    Ok(id)
+}
+
 impl Manage {
     /// Checks, stores, schedules.
     pub async fn add_account(&self, form: &AccountForm) -> Result<AccountRow, ManageError> {
@@ -58,7 +70,7 @@ impl Manage {
             &form.folders
         };
         let account = Account {
-            id: Id::parse("id", &form.id)?,
+            id: account_id(&form.id)?,
             description: one_line("description", &form.description, 200)?,
             mailbox: Mailbox::parse(&form.mailbox)?,
             credential: Id::parse("credential", &form.credential)?,

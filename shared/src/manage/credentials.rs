@@ -1,10 +1,14 @@
 //! Credentials made, changed and removed. The vault first, then the record: a crash in between leaves a secret that
 //! nothing names, never half a credential.
 
+use jiff::Timestamp;
+
 use crate::{
     account::Mailbox,
-    credential::{Checked, Credential, CredentialForm, GrantType, Settings, client_secret_warning},
-    field::FieldError,
+    credential::{
+        Checked, ClientAuthentication, ClientInput, Credential, CredentialForm, GrantType, NextSecret, Settings,
+        client_secret_warning,
+    },
     ports::SecretName,
     records::{RecordError, credentials::CredentialRow},
     secret::Secret,
@@ -33,12 +37,29 @@ impl Manage {
         form: &CredentialForm,
         secret: &Secret,
     ) -> Result<(Credential, Vec<String>), ManageError> {
+        self.add_credential_with(form, &ClientInput::secret(secret.clone()))
+            .await
+    }
+
+    /// Makes a credential whose app proves itself in any way; what the admin should know.
+    pub async fn add_credential_with(
+        &self,
+        form: &CredentialForm,
+        input: &ClientInput,
+    ) -> Result<(Credential, Vec<String>), ManageError> {
         let Checked { settings, mut warnings } = self.check_new_credential(form).await?;
-        check_secret(secret)?;
-        warnings.extend(client_secret_warning(secret).map(str::to_owned));
+        let (authentication, secret, secret_expires_at) = input.split()?;
         let (client, access) = (self.new_name("client"), self.new_name("access"));
-        let credential = settings.into_credential(client, access, self.ports.clock.now());
-        self.ports.vault.put(&credential.client_secret, secret, None).await?;
+        let now = self.ports.clock.now();
+        warnings.extend(remarks(input, now));
+        let credential = Credential {
+            authentication,
+            secret_expires_at,
+            ..settings.into_credential(client, access, now)
+        };
+        if let Some(secret) = &secret {
+            self.ports.vault.put(&credential.client_secret, secret, None).await?;
+        }
         if let Err(error) = self.credentials.add(&credential).await {
             self.take_back(&credential.client_secret).await;
             return Err(error.into());
@@ -54,43 +75,136 @@ impl Manage {
         form: &CredentialForm,
         secret: Option<&Secret>,
     ) -> Result<Vec<String>, ManageError> {
+        let input = secret.map(|secret| ClientInput::secret(secret.clone()));
+        self.edit_credential_with(row, form, input.as_ref()).await
+    }
+
+    /// Changes the credential that was looked at; how the app proves itself only if that is given. What the admin should
+    /// know.
+    pub async fn edit_credential_with(
+        &self,
+        row: &CredentialRow,
+        form: &CredentialForm,
+        input: Option<&ClientInput>,
+    ) -> Result<Vec<String>, ManageError> {
         let old = &row.credential;
         let Checked { settings, mut warnings } = form.check(&self.trusted)?;
         self.refuse_for_accounts(row, &settings).await?;
-        if let Some(secret) = secret {
-            check_secret(secret)?;
-            warnings.extend(client_secret_warning(secret).map(str::to_owned));
-        } else if settings.client_id != old.client_id {
+        if let Some(input) = input {
+            warnings.extend(remarks(input, self.ports.clock.now()));
+        } else if settings.client_id != old.client_id && old.authentication.has_secret() {
             warnings
                 .push("the client id changed and the client secret did not; another app has another secret".to_owned());
         }
         let mut credential = Credential {
             id: old.id.clone(),
+            authentication: old.authentication.clone(),
+            secret_expires_at: old.secret_expires_at,
+            next_secret: old.next_secret.clone(),
             ..settings.into_credential(old.client_secret.clone(), old.access_token.clone(), old.created_at)
         };
-        if let Some(secret) = secret {
+        let mut put = None;
+        if let Some(input) = input {
+            let (authentication, secret, expires_at) = input.split()?;
+            credential.authentication = authentication;
+            credential.secret_expires_at = expires_at;
+            credential.next_secret = None;
             // Under a new name, so that record and secret change in one step and tokens got with the old one no longer fit.
             credential.client_secret = self.new_name("client");
-            self.ports.vault.put(&credential.client_secret, secret, None).await?;
-        }
-        if let Err(error) = self.credentials.edit(&credential, row.revision).await {
-            if secret.is_some() {
-                self.take_back(&credential.client_secret).await;
+            if let Some(secret) = secret {
+                self.ports.vault.put(&credential.client_secret, &secret, None).await?;
+                put = Some(credential.client_secret.clone());
             }
-            return Err(error.into());
         }
-        if secret.is_some() {
-            self.take_back(&old.client_secret).await;
-        }
+        self.replace(row, &credential, put.as_ref()).await?;
         if let Some(sign_in) = &row.sign_in
             && credential.grant_type == GrantType::AuthorizationCode
             && sign_in.asked != credential.asked_scope()
         {
             warnings.push("the scope differs from what was asked for when somebody signed in; click the key to ask for the new one".to_owned());
         }
-        let changed = if secret.is_some() { " and its client secret" } else { "" };
+        let changed = match input {
+            Some(ClientInput::Secret { .. }) => " and its client secret",
+            Some(_) => " and how its app proves itself",
+            None => "",
+        };
         self.note(&format!("changed credential `{}`{changed}", old.id)).await?;
         Ok(warnings)
+    }
+
+    /// Changes the settings first, then rolls the client secret.
+    pub async fn edit_and_roll(
+        &self,
+        row: &CredentialRow,
+        form: &CredentialForm,
+        secret: &Secret,
+        expires_at: Option<Timestamp>,
+    ) -> Result<Vec<String>, ManageError> {
+        let mut warnings = self.edit_credential_with(row, form, None).await?;
+        let row = self.credentials.get(row.credential.id.as_str()).await?;
+        warnings.extend(self.roll_client_secret(&row, secret, expires_at).await?);
+        Ok(warnings)
+    }
+
+    /// Puts a client secret beside the one there is. It is tried with the next request for a token; until it has worked the
+    /// old one stays, and goes on working. What the admin should know.
+    pub async fn roll_client_secret(
+        &self,
+        row: &CredentialRow,
+        secret: &Secret,
+        expires_at: Option<Timestamp>,
+    ) -> Result<Vec<String>, ManageError> {
+        let old = &row.credential;
+        if old.authentication != ClientAuthentication::Secret {
+            return Err(ManageError::Refused(format!(
+                "credential `{}` proves itself by {}, not by a client secret; `credential edit` changes that",
+                old.id,
+                old.authentication.words()
+            )));
+        }
+        let input = ClientInput::Secret {
+            secret: secret.clone(),
+            expires_at,
+        };
+        input.split()?;
+        let name = self.new_name("client");
+        self.ports.vault.put(&name, secret, None).await?;
+        let credential = Credential {
+            next_secret: Some(NextSecret {
+                name: name.clone(),
+                expires_at,
+            }),
+            ..old.clone()
+        };
+        self.replace(row, &credential, Some(&name)).await?;
+        self.note(&format!("gave credential `{}` its next client secret", old.id))
+            .await?;
+        Ok(remarks(&input, self.ports.clock.now()))
+    }
+
+    /// Writes a credential over the one that was looked at. A secret that was put for it is taken back if that fails; the
+    /// secrets that nothing names any more go afterwards.
+    async fn replace(
+        &self,
+        row: &CredentialRow,
+        credential: &Credential,
+        put: Option<&SecretName>,
+    ) -> Result<(), ManageError> {
+        let mut credential = credential.clone();
+        credential.retired_secrets = Vec::new();
+        if let Err(error) = self.credentials.edit(&credential, row.revision).await {
+            if let Some(put) = put {
+                self.take_back(put).await;
+            }
+            return Err(error.into());
+        }
+        let kept = client_secrets(&credential);
+        for name in client_secrets(&row.credential) {
+            if !kept.contains(&name) {
+                self.take_back(name).await;
+            }
+        }
+        Ok(())
     }
 
     /// Refuses to remove a credential that is applied somewhere.
@@ -121,7 +235,10 @@ impl Manage {
         let credential = &row.credential;
         // The record first: a secret without a record harms nobody, a record without its secret would be half a credential.
         self.credentials.remove(credential.id.as_str(), row.revision).await?;
-        for name in [&credential.client_secret, &credential.access_token, &credential.grant()] {
+        let mut names = client_secrets(credential);
+        let grant = credential.grant();
+        names.extend([&credential.access_token, &grant]);
+        for name in names {
             self.ports.vault.remove(name).await?;
         }
         self.note(&format!("removed credential `{}`", credential.id)).await?;
@@ -160,20 +277,28 @@ impl Manage {
     }
 }
 
-fn check_secret(secret: &Secret) -> Result<(), FieldError> {
-    const FIELD: &str = "client secret";
-    let text = secret.expose();
-    if text.is_empty() {
-        return Err(FieldError::new(
-            FIELD,
-            "it is missing; copy its Value from Certificates & secrets of the app registration",
-        ));
+/// Every name under which something of the app's own may lie in the vault.
+fn client_secrets(credential: &Credential) -> Vec<&SecretName> {
+    let next = credential.next_secret.iter().map(|next| &next.name);
+    std::iter::once(&credential.client_secret)
+        .chain(next)
+        .chain(&credential.retired_secrets)
+        .collect()
+}
+
+/// What an admin should know of what they gave.
+fn remarks(input: &ClientInput, now: Timestamp) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let (what, expires_at) = match input {
+        ClientInput::Secret { secret, expires_at } => {
+            remarks.extend(client_secret_warning(secret).map(str::to_owned));
+            ("client secret", *expires_at)
+        }
+        ClientInput::Certificate(certificate) => ("certificate", Some(certificate.expires_at)),
+        ClientInput::FederatedFile(_) | ClientInput::FederatedAws => return remarks,
+    };
+    if expires_at.is_some_and(|at| at <= now) {
+        remarks.push(format!("the {what} has expired already"));
     }
-    if text.len() > 16 * 1024 || text.chars().any(char::is_control) {
-        return Err(FieldError::new(
-            FIELD,
-            "it is too long, or holds a character that no secret has; copy its Value again",
-        ));
-    }
-    Ok(())
+    remarks
 }

@@ -58,6 +58,12 @@ pub fn credential(row: &CredentialRow, accounts: &[String]) -> Value {
         "scope": credential.scope,
         "graph_url": credential.graph_url,
         "created_at": credential.created_at,
+        "authentication": credential.authentication,
+        "secret_expires_at": credential.secret_expires_at,
+        "next_secret": credential.next_secret.as_ref().map(|next| json!({
+            "expires_at": next.expires_at,
+            "refused": row.next_refused.as_ref().map(|refused| json!({"at": refused.at, "what": refused.what})),
+        })),
         "token": row.token.as_ref().map(|token| json!({
             "expires_at": token.expires_at,
             "obtained_at": token.obtained_at,

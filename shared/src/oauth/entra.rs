@@ -24,12 +24,18 @@ use crate::{
     secret::Secret,
 };
 
-use super::error::{TokenError, TokenErrorKind};
+use super::{
+    client::Proof,
+    error::{TokenError, TokenErrorKind},
+};
 
 /// The longest the token endpoint may take (O-23).
 const TOKEN_DEADLINE: Duration = Duration::from_secs(10);
 /// The most bytes it may answer (O-23).
 const TOKEN_BYTES: usize = 64 * 1024;
+
+/// RFC 7523 section 2.2.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// Entra's error body (RFC 6749 section 5.2, with Microsoft's additions).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -92,10 +98,13 @@ pub(super) struct Endpoint<'a> {
     pub(super) clock: &'a dyn Clock,
     pub(super) token_url: &'a Url,
     pub(super) client_id: &'a str,
-    pub(super) secret: &'a Secret,
+    pub(super) proof: &'a Proof,
+    /// The id of an assertion, used once.
+    pub(super) jti: String,
 }
 
 /// What is asked for.
+#[derive(Clone, Copy)]
 pub(super) enum Ask<'a> {
     /// RFC 6749 section 4.4.
     ClientCredentials { scope: &'a str },
@@ -144,12 +153,39 @@ impl<'c> oauth2::AsyncHttpClient<'c> for Wire {
     }
 }
 
+/// The parameters that carry an assertion (RFC 7523 section 2.2); none without one.
+fn proving(assertion: Option<&Secret>) -> Vec<(&'static str, String)> {
+    assertion.map_or_else(Vec::new, |assertion| {
+        vec![
+            ("client_assertion_type", ASSERTION_TYPE.to_owned()),
+            ("client_assertion", assertion.expose().to_owned()),
+        ]
+    })
+}
+
 /// One request to the token endpoint, no retry.
 pub(super) async fn ask(endpoint: Endpoint<'_>, ask: Ask<'_>) -> Result<Granted, TokenError> {
     let client = Client::new(ClientId::new(endpoint.client_id.to_owned()))
-        .set_client_secret(ClientSecret::new(endpoint.secret.expose().to_owned()))
         .set_auth_type(AuthType::RequestBody)
         .set_token_uri(TokenUrl::from_url(endpoint.token_url.clone()));
+    let (client, assertion) = match endpoint.proof {
+        Proof::Secret(secret) => (
+            client.set_client_secret(ClientSecret::new(secret.expose().to_owned())),
+            None,
+        ),
+        Proof::Federated(token) => (client, Some(token.clone())),
+        Proof::Certificate(certificate) => {
+            let (url, now) = (endpoint.token_url.as_str(), endpoint.clock.now());
+            let made = certificate.assertion(url, endpoint.client_id, &endpoint.jti, now);
+            let made = made.ok_or_else(|| {
+                TokenError::plain(
+                    TokenErrorKind::Client,
+                    "the key of the certificate cannot sign; give the certificate anew",
+                )
+            })?;
+            (client, Some(made))
+        }
+    };
     let wire = Wire {
         http: endpoint.http,
         now: endpoint.clock.now(),
@@ -159,11 +195,11 @@ pub(super) async fn ask(endpoint: Endpoint<'_>, ask: Ask<'_>) -> Result<Granted,
     let request = async {
         match ask {
             Ask::ClientCredentials { scope } => {
-                client
-                    .exchange_client_credentials()
-                    .add_scopes(scopes(scope))
-                    .request_async(&wire)
-                    .await
+                let mut request = client.exchange_client_credentials().add_scopes(scopes(scope));
+                for (name, value) in proving(assertion.as_ref()) {
+                    request = request.add_extra_param(name, value);
+                }
+                request.request_async(&wire).await
             }
             Ask::Code {
                 code,
@@ -171,21 +207,23 @@ pub(super) async fn ask(endpoint: Endpoint<'_>, ask: Ask<'_>) -> Result<Granted,
                 redirect_uri,
                 scope,
             } => {
-                client
+                let mut request = client
                     .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
                     .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()))
                     .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(redirect_uri.clone())))
-                    .add_extra_param("scope", scope.to_owned())
-                    .request_async(&wire)
-                    .await
+                    .add_extra_param("scope", scope.to_owned());
+                for (name, value) in proving(assertion.as_ref()) {
+                    request = request.add_extra_param(name, value);
+                }
+                request.request_async(&wire).await
             }
             Ask::Refresh { token, scope } => {
                 let token = RefreshToken::new(token.expose().to_owned());
-                client
-                    .exchange_refresh_token(&token)
-                    .add_scopes(scopes(scope))
-                    .request_async(&wire)
-                    .await
+                let mut request = client.exchange_refresh_token(&token).add_scopes(scopes(scope));
+                for (name, value) in proving(assertion.as_ref()) {
+                    request = request.add_extra_param(name, value);
+                }
+                request.request_async(&wire).await
             }
         }
     };

@@ -8,12 +8,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    catalogue::{self, Class},
     error::Next,
     ports::{HttpError, VaultError},
     records::RecordError,
 };
 
-use super::{aadsts, entra::ErrorBody};
+use super::entra::ErrorBody;
+
+/// How long a number that heals by itself is left alone (AADSTS50196: Microsoft saw a loop, and more of it prolongs it).
+const LATER: Duration = Duration::from_secs(300);
 
 /// The kinds of failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,8 +83,8 @@ impl TokenError {
     }
 
     /// Our words for the first number that is known.
-    pub(crate) fn words_for(numbers: &[u32]) -> Option<&'static str> {
-        aadsts::explain(numbers)
+    pub(crate) fn words_for(numbers: &[u32]) -> Option<String> {
+        catalogue::of_numbers(numbers).map(catalogue::Row::sentence)
     }
 
     /// An error of this kind in these words.
@@ -107,13 +111,14 @@ impl TokenError {
         let code = codes
             .first()
             .map_or_else(|| body.error.clone(), |code| format!("AADSTS{code}"));
-        let what = match aadsts::explain(&codes) {
-            Some(text) => format!("{text} ({code})"),
+        let what = match catalogue::of_numbers(&codes) {
+            Some(row) => format!("{} ({code})", row.sentence()),
             None => {
                 let said = crate::message::cut(first_line(&body.error_description), 300);
                 let said = if said.is_empty() { body.error.clone() } else { said };
                 format!(
-                    "Microsoft refused to give a token: {said} (HTTP {status}, {})",
+                    "Microsoft refused to give a token: {}. Microsoft's words: {said} (HTTP {status}, {})",
+                    catalogue::of_error(&body.error).sentence(),
                     body.error
                 )
             }
@@ -185,29 +190,23 @@ fn first_line(text: &str) -> &str {
         .trim()
 }
 
-/// HTTP status and `error` decide; a number only where it is a known exception.
+/// HTTP status and `error` decide; a number only where the catalogue says that it overrules them.
 fn classify(status: u16, after: Option<Duration>, error: &str, codes: &[u32]) -> TokenErrorKind {
-    let any = |numbers: &[u32]| codes.iter().any(|code| numbers.contains(code));
-    if status == 429 || status >= 500 || matches!(error, "temporarily_unavailable" | "server_error") {
+    if status == 429 || status >= 500 {
         return TokenErrorKind::Transient { after };
     }
-    // 50196: asked too often in a loop; 50033, 50087, 90006, 90012, 90024, 90033, 90090, 90055: trouble on their side.
-    if any(&[50196, 50033, 50087, 90006, 90012, 90024, 90033, 90090, 90055]) {
-        return TokenErrorKind::Transient {
-            after: Some(after.unwrap_or(Duration::from_secs(300))),
-        };
-    }
-    // 50053: one person's account is locked. Microsoft calls that `unauthorized_client` now and then; it is not the app's.
-    if any(&[50053]) {
-        return TokenErrorKind::SignIn;
-    }
-    match error {
-        "invalid_client" | "unauthorized_client" => TokenErrorKind::Client,
-        "invalid_resource" | "invalid_scope" | "unsupported_grant_type" | "invalid_request" | "access_denied" => {
-            TokenErrorKind::Settings
+    let class = codes.iter().find_map(|&code| catalogue::overrules(code));
+    match class.unwrap_or_else(|| catalogue::of_error(error).class) {
+        Class::Retry if class.is_some() => TokenErrorKind::Transient {
+            after: Some(after.unwrap_or(LATER)),
+        },
+        Class::Retry => TokenErrorKind::Transient { after },
+        Class::App => TokenErrorKind::Client,
+        Class::Settings => TokenErrorKind::Settings,
+        Class::SignIn => TokenErrorKind::SignIn,
+        Class::Forbidden | Class::Mailbox | Class::Gone | Class::Reset | Class::Message | Class::Refused => {
+            TokenErrorKind::Unforeseen
         }
-        "invalid_grant" | "interaction_required" | "consent_required" | "login_required" => TokenErrorKind::SignIn,
-        _ => TokenErrorKind::Unforeseen,
     }
 }
 

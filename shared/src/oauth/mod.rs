@@ -8,11 +8,12 @@
 //! | `refresh.rs` | a grant becomes the next grant and a token; what a refusal means |
 //! | `grant.rs` | the grant in the vault: staged, promoted, never put back |
 //! | `id_token.rs` `keys.rs` | who signed in, checked against the authority's keys |
+//! | `client.rs` | how the app proves itself: secrets in turn, certificate, federated token |
 //! | `entra.rs` | the token endpoint on the wire |
-//! | `error.rs` `aadsts.rs` | what failures mean, and their words |
+//! | `error.rs` | what failures mean; their words are the catalogue's |
 
-mod aadsts;
 mod authorization;
+mod client;
 mod entra;
 mod error;
 mod grant;
@@ -24,5 +25,6 @@ mod token;
 
 pub use authorization::{AuthorizationFlow, Begin, Begun, Proof, entra_origin, sha256_hex};
 pub(crate) use authorization::{derive, proof, random};
+pub use client::{FederatedTokens, federated_audience};
 pub use error::{TokenError, TokenErrorKind};
 pub use token::{TokenService, USABLE_FOR, settings_digest, token_due, token_on_record};

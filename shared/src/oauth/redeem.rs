@@ -91,7 +91,7 @@ impl TokenService {
         self.check_issuer(credential, redemption).await?;
         let grants = self.grants(credential);
         let before = grants.settled(row.generation).await?;
-        let secret = self.client_secret(credential).await?;
+        let client = self.client(row).await?;
         let now = self.ports.clock.now();
         let ask = Ask::Code {
             code: &redemption.code,
@@ -100,7 +100,7 @@ impl TokenService {
             scope: &redemption.scope,
         };
         let granted = self
-            .through_circuit(credential, &secret, true, ask)
+            .through_circuit(credential, &client, true, ask)
             .await
             .map_err(|error| code_refused(credential, error))?;
         let person = self.person(credential, redemption, &granted, now).await?;

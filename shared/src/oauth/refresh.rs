@@ -14,6 +14,7 @@ use crate::{
 };
 
 use super::{
+    client::Client,
     entra::{Ask, Granted},
     error::{TokenError, TokenErrorKind},
     grant::{Grant, Grants, Saved},
@@ -83,9 +84,11 @@ impl TokenService {
                 ),
             ));
         }
-        let secret = self.client_secret(credential).await?;
+        let client = self.client(row).await?;
         outcome.asked_at = Some(now);
-        let renewed = match self.renew(credential, &secret, &grants, grant, need).await {
+        let renewed = self.renew(credential, &client, &grants, grant, need).await;
+        let settled = client.settled(row, now, outcome);
+        let renewed = match renewed {
             Ok(renewed) => renewed,
             Err(error) => return Err(refused(row, error, now, outcome)),
         };
@@ -102,14 +105,14 @@ impl TokenService {
             }
         }
         outcome.sign_in = Some(sign_in);
-        self.keep_access(row, &renewed.granted, now, outcome).await
+        self.keep_access(&settled, &renewed.granted, now, outcome).await
     }
 
     /// The current grant; if that is refused, whatever became current meanwhile; then the one before, once.
     async fn renew(
         &self,
         credential: &Credential,
-        secret: &(Secret, String),
+        client: &Client,
         grants: &Grants<'_>,
         mut current: Grant,
         need: &TokenNeed,
@@ -123,7 +126,7 @@ impl TokenService {
                 token: &used,
                 scope: &scope,
             };
-            let error = match self.through_circuit(credential, secret, asked_for, ask).await {
+            let error = match self.through_circuit(credential, client, asked_for, ask).await {
                 Ok(granted) => {
                     return Ok(Renewed {
                         granted,
@@ -154,7 +157,7 @@ impl TokenService {
                 token: &previous.refresh,
                 scope: &scope,
             };
-            return match self.through_circuit(credential, secret, asked_for, ask).await {
+            return match self.through_circuit(credential, client, asked_for, ask).await {
                 Ok(granted) => Ok(Renewed {
                     granted,
                     after: current,

@@ -10,17 +10,17 @@ use tracing::{info, warn};
 
 use crate::{
     account::digest,
-    credential::{Credential, GrantType, TokenState},
-    ports::{Ports, Redeemed, Redemption, SecretVersion, Stage, TokenInfo, TokenNeed, Tokens},
+    credential::{ClientAuthentication, Credential, GrantType, TokenState},
+    ports::{Ports, Redeemed, Redemption, SecretVersion, TokenInfo, TokenNeed, Tokens},
     records::{
         apps::{Apps, OpenCircuit},
         credentials::{CredentialRow, Credentials, TokenOutcome},
     },
-    secret::Secret,
     time::{between, minus, plus},
 };
 
 use super::{
+    client::{Client, FederatedTokens, Proof},
     entra::{self, Ask, Endpoint, Granted},
     error::{TokenError, TokenErrorKind},
     grant::put_newest,
@@ -46,6 +46,7 @@ pub struct TokenService {
     pub(super) credentials: Credentials,
     pub(super) apps: Apps,
     pub(super) authorities: Authorities,
+    pub(super) federated: Option<Arc<dyn FederatedTokens>>,
     /// One request per credential and process at a time; the lease does the same between processes.
     flights: Mutex<HashMap<String, Arc<Mutex<()>>>>,
 }
@@ -80,6 +81,14 @@ pub fn settings_digest(row: &CredentialRow) -> String {
     if !person.is_empty() {
         parts.push(&person);
     }
+    let proof = match &credential.authentication {
+        // Another certificate has another name in the vault, as another secret has.
+        ClientAuthentication::Secret | ClientAuthentication::Certificate { .. } => String::new(),
+        other => other.words(),
+    };
+    if !proof.is_empty() {
+        parts.push(&proof);
+    }
     digest(&parts)
 }
 
@@ -106,8 +115,16 @@ impl TokenService {
             credentials,
             apps,
             authorities: Authorities::default(),
+            federated: None,
             flights: Mutex::default(),
         }
+    }
+
+    /// The same, with somebody to get federated tokens from.
+    #[must_use]
+    pub fn with_federated(mut self, federated: Arc<dyn FederatedTokens>) -> Self {
+        self.federated = Some(federated);
+        self
     }
 
     /// The token on record, if it meets the need.
@@ -188,50 +205,30 @@ impl TokenService {
         }
     }
 
-    /// The client secret, and what it is known by to the circuit.
-    pub(super) async fn client_secret(&self, credential: &Credential) -> Result<(Secret, String), TokenError> {
-        let name = &credential.client_secret;
-        let entry = self.ports.vault.read(name, Stage::Current).await?.ok_or_else(|| {
-            TokenError::plain(
-                TokenErrorKind::Client,
-                format!(
-                    "the credential `{0}` has no client secret; set one with `postroom credential edit {0} --client-secret-stdin`",
-                    credential.id
-                ),
-            )
-        })?;
-        let known_by = format!("{name} {}", entry.version.0);
-        Ok((entry.value, known_by))
-    }
-
     /// One request to the token endpoint, unless the app's circuit is open; a refused client opens it.
     pub(super) async fn through_circuit(
         &self,
         credential: &Credential,
-        secret: &(Secret, String),
+        client: &Client,
         asked_for: bool,
         ask: Ask<'_>,
     ) -> Result<Granted, TokenError> {
+        if let Some(granted) = self.with_next_secret(credential, client, ask).await? {
+            return Ok(granted);
+        }
         let app = credential.client();
         let now = self.ports.clock.now();
-        if !asked_for && let Some(open) = self.apps.refuses(&app, &secret.1, now).await? {
+        if !asked_for && let Some(open) = self.apps.refuses(&app, &client.known_by, now).await? {
             return Err(TokenError::plain(TokenErrorKind::Client, open.problem));
         }
-        let endpoint = Endpoint {
-            http: Arc::clone(&self.ports.http),
-            clock: &*self.ports.clock,
-            token_url: &credential.token_url,
-            client_id: &credential.client_id,
-            secret: &secret.0,
-        };
-        let answer = entra::ask(endpoint, ask).await;
+        let answer = entra::ask(self.endpoint(credential, &client.proof), ask).await;
         if let Err(error) = &answer
             && error.kind == TokenErrorKind::Client
         {
             let circuit = OpenCircuit {
                 client_id: credential.client_id.clone(),
                 opened_at: now,
-                secret: secret.1.clone(),
+                secret: client.known_by.clone(),
                 problem: error.what.clone(),
             };
             if self.apps.open(&app, &circuit).await? {
@@ -242,6 +239,43 @@ impl TokenService {
         answer
     }
 
+    /// The next client secret first, if one waits and is not known to be refused; `None`: the old one must do. A code is
+    /// never tried with it: whether a refusal uses the code up is for the provider to say.
+    async fn with_next_secret(
+        &self,
+        credential: &Credential,
+        client: &Client,
+        ask: Ask<'_>,
+    ) -> Result<Option<Granted>, TokenError> {
+        let (Some(next), false) = (&client.next, matches!(ask, Ask::Code { .. })) else {
+            return Ok(None);
+        };
+        let proof = Proof::Secret(next.clone());
+        match entra::ask(self.endpoint(credential, &proof), ask).await {
+            Ok(granted) => {
+                client.next_worked();
+                Ok(Some(granted))
+            }
+            Err(error) if error.kind == TokenErrorKind::Client => {
+                warn!(credential = %credential.id, %error, "the next client secret does not work; the one before is used");
+                client.next_refused(error.what);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn endpoint<'a>(&'a self, credential: &'a Credential, proof: &'a Proof) -> Endpoint<'a> {
+        Endpoint {
+            http: Arc::clone(&self.ports.http),
+            clock: &*self.ports.clock,
+            token_url: &credential.token_url,
+            client_id: &credential.client_id,
+            proof,
+            jti: self.ports.rng.hex(16),
+        }
+    }
+
     /// Client credentials: a token of the app itself.
     async fn request(
         &self,
@@ -250,15 +284,16 @@ impl TokenService {
         outcome: &mut TokenOutcome,
     ) -> Result<(), TokenError> {
         let credential = &row.credential;
-        let secret = self.client_secret(credential).await?;
+        let client = self.client(row).await?;
         let obtained_at = self.ports.clock.now();
         let ask = Ask::ClientCredentials {
             scope: &credential.scope,
         };
         let granted = self
-            .through_circuit(credential, &secret, *need == TokenNeed::New, ask)
-            .await?;
-        self.keep_access(row, &granted, obtained_at, outcome).await
+            .through_circuit(credential, &client, *need == TokenNeed::New, ask)
+            .await;
+        let row = client.settled(row, obtained_at, outcome);
+        self.keep_access(&row, &granted?, obtained_at, outcome).await
     }
 
     /// Puts an access token into the vault and its description into the outcome; the app's circuit is closed.

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
@@ -16,6 +17,15 @@ use super::{RecordError, Shelf, attribute, attributes, every, json, number, requ
 const PARTITION: &str = "credentials";
 /// For as long written grants are counted.
 const DAY: Duration = Duration::from_hours(24);
+
+/// A next client secret that did not work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextRefused {
+    /// When it was tried last.
+    pub at: Timestamp,
+    /// Why, in the admin's words.
+    pub what: String,
+}
 
 /// A credential as stored.
 #[derive(Debug, Clone)]
@@ -42,6 +52,8 @@ pub struct CredentialRow {
     pub generation: u64,
     /// When versions of the grant were written, within a day.
     pub grant_writes: Vec<Timestamp>,
+    /// The next client secret did not work; the one before goes on working.
+    pub next_refused: Option<NextRefused>,
 }
 
 /// What a request for a token changes on the row; nothing by default.
@@ -65,6 +77,10 @@ pub struct TokenOutcome {
     pub generation: Option<u64>,
     /// When versions of the grant were written.
     pub grant_writes: Option<Vec<Timestamp>>,
+    /// What became of the next client secret.
+    pub next_refused: Option<Option<NextRefused>>,
+    /// The settings after the next client secret took its place, and the revision they follow on.
+    pub credential: Option<(Credential, i64)>,
 }
 
 impl TokenOutcome {
@@ -84,6 +100,11 @@ impl TokenOutcome {
         put("interrupted", self.interrupted.map(Value::from));
         put("generation", self.generation.map(Value::from));
         put("grant_writes", self.grant_writes.as_ref().map(json));
+        put("next_refused", self.next_refused.as_ref().map(json));
+        if let Some((credential, revision)) = &self.credential {
+            put("settings", Some(json(credential)));
+            put("revision", Some((revision + 1).into()));
+        }
         set
     }
 }
@@ -102,6 +123,7 @@ impl CredentialRow {
             interrupted: attribute(item, "interrupted")?.unwrap_or_default(),
             generation: attribute(item, "generation")?.unwrap_or_default(),
             grant_writes: attribute(item, "grant_writes")?.unwrap_or_default(),
+            next_refused: attribute(item, "next_refused")?,
         })
     }
 }
@@ -186,6 +208,7 @@ impl Credentials {
                 ("settings", json(credential)),
                 ("revision", (revision + 1).into()),
                 ("problem", Value::Null),
+                ("next_refused", Value::Null),
             ]),
         )
         .when(Condition::equals("revision", revision));
@@ -270,9 +293,21 @@ impl Credentials {
         set.insert("token_lease".into(), 0.into());
         let mut tries = 0;
         loop {
-            let write = Write::set(Self::key(id), set.clone()).when(Condition::equals("token_fence", fence));
+            let mut write = Write::set(Self::key(id), set.clone()).when(Condition::equals("token_fence", fence));
+            if let Some((_, revision)) = &outcome.credential {
+                // An admin's edit meanwhile wins.
+                write = write.when(Condition::equals("revision", *revision));
+            }
             match self.store.update(write).await {
                 Ok(_) => return Ok(true),
+                Err(StoreError::ConditionFailed { .. }) if outcome.credential.is_some() => {
+                    let kept = TokenOutcome {
+                        credential: None,
+                        token: None,
+                        ..outcome.clone()
+                    };
+                    return Box::pin(self.finish(id, fence, &kept)).await.map(|_| false);
+                }
                 Err(StoreError::ConditionFailed { .. }) => return Ok(false),
                 // The same write again does no harm: it says what is, under the fence.
                 Err(StoreError::Conflict | StoreError::Unavailable(_)) if tries < super::CONFLICT_TRIES => tries += 1,

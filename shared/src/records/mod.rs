@@ -20,6 +20,7 @@
 //! | `sessions` `launches` | SHA-256 of cookie or token | who may use the console; one-time links |
 //! | `keys` | SHA-256 of the key | keys of the API: scope and end, never the key |
 //! | `serve` | `here` | where the console of this data directory is |
+//! | `warnings` | credential id and what ends | which stage was told; the outbox of the installation's own events |
 //! | `apps` | digest of token URL and client id | the circuit of an app whose client is refused |
 
 mod account_row;
@@ -35,6 +36,7 @@ pub mod messages;
 mod overlap;
 pub mod runs;
 pub mod sessions;
+pub mod warnings;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;

@@ -147,6 +147,7 @@ mod tests {
             interrupted: false,
             generation: 1,
             grant_writes: Vec::new(),
+            next_refused: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Control of the tenant: apps, secrets, tokens, time, readings, limits, faults, delta state.
 
 use super::ControlError;
+use crate::entra::federation::FederatedCredential;
 use crate::entra::{App, Secret};
 use crate::faults::FaultSpec;
 use crate::faults::board::ArmedFault;
@@ -72,6 +73,14 @@ impl Simulator {
         let certificate = CertificateDer::from_pem_slice(pem.as_bytes())
             .map_err(|error| ControlError::Request(format!("the certificate is not taken: {error}")))?;
         self.with_app(client_id, |app| app.certificates.push(certificate))
+    }
+
+    /// Lets tokens of another issuer stand for an app (at most 20, as Entra has it).
+    pub fn add_federated(&self, client_id: &str, trusted: FederatedCredential) -> Result<(), ControlError> {
+        self.with_app(client_id, |app| {
+            app.federated.push(trusted);
+            app.federated.truncate(20);
+        })
     }
 
     /// Revokes every access token given out so far; answers how many.

@@ -116,7 +116,13 @@ impl Simulator {
 fn one(mailbox: &Mailbox, key: ItemKey) -> Option<TrueMessage> {
     let item = mailbox.items.get(key)?;
     let folder = if item.alive { Some(item.folder) } else { None };
-    let digest = Sha256::digest(item.mime.bytes());
+    let sha256 = item.sha256.get_or_init(|| {
+        let digest = Sha256::digest(item.mime.bytes());
+        digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    });
     Some(TrueMessage {
         mailbox: mailbox.address.clone(),
         immutable_id: mailbox.id_of(key, IdFormat::Immutable),
@@ -133,9 +139,6 @@ fn one(mailbox: &Mailbox, key: ItemKey) -> Option<TrueMessage> {
         received: graph_time(item.received_ms),
         received_ms: item.received_ms,
         size: item.size,
-        sha256: digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        }),
+        sha256: sha256.clone(),
     })
 }

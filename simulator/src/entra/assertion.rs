@@ -20,15 +20,15 @@ const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const SKEW: i64 = 300;
 
 /// An assertion as it came.
-struct Assertion<'a> {
-    signed: &'a str,
-    signature: Vec<u8>,
-    header: Value,
+pub(super) struct Assertion<'a> {
+    pub(super) signed: &'a str,
+    pub(super) signature: Vec<u8>,
+    pub(super) header: Value,
     claims: Value,
 }
 
 impl<'a> Assertion<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
         let (signed, signature) = text.rsplit_once('.')?;
         let (header, claims) = signed.split_once('.')?;
         let json = |part: &str| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok();
@@ -40,12 +40,12 @@ impl<'a> Assertion<'a> {
         })
     }
 
-    fn said(&self, name: &str) -> &str {
+    pub(super) fn said(&self, name: &str) -> &str {
         self.claims.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// A `NumericDate`, whole seconds of it: it may have a fraction (RFC 7519 2), and MSAL for Python sends one.
-    fn time(&self, name: &str) -> i64 {
+    pub(super) fn time(&self, name: &str) -> i64 {
         let said = self.claims.get(name);
         #[expect(
             clippy::cast_possible_truncation,
@@ -77,23 +77,22 @@ impl<'a> Assertion<'a> {
 
 type Algorithm = &'static dyn SignatureVerificationAlgorithm;
 
-/// Whether the assertion is the app's own, fresh, and meant for this endpoint.
-pub(super) fn check(
-    app: &App,
-    kind: Option<&str>,
-    text: &str,
-    audiences: &[String],
-    now_s: i64,
-) -> Result<(), Refusal> {
-    if kind != Some(TYPE) {
-        return Err(Refusal::bad(
-            "invalid_request",
-            900_144,
-            format!(
-                "The request body must contain the following parameter: 'client_assertion_type' with the value '{TYPE}'."
-            ),
-        ));
+/// Whether the request says what kind of assertion it carries.
+pub(super) fn check_kind(kind: Option<&str>) -> Result<(), Refusal> {
+    if kind == Some(TYPE) {
+        return Ok(());
     }
+    Err(Refusal::bad(
+        "invalid_request",
+        900_144,
+        format!(
+            "The request body must contain the following parameter: 'client_assertion_type' with the value '{TYPE}'."
+        ),
+    ))
+}
+
+/// Whether the assertion is the app's own, fresh, and meant for this endpoint.
+pub(super) fn check(app: &App, text: &str, audiences: &[String], now_s: i64) -> Result<(), Refusal> {
     let refused = |what: &str| {
         Refusal::client(
             700_027,

@@ -7,6 +7,7 @@ pub(crate) mod authorize;
 pub(crate) mod directory;
 pub(crate) mod discovery;
 pub(crate) mod error;
+pub(crate) mod federation;
 pub(crate) mod grants;
 mod id_token;
 pub(crate) mod key;
@@ -35,6 +36,8 @@ pub(crate) struct App {
     pub(crate) secrets: Vec<Secret>,
     /// Certificates whose keys may sign its assertions.
     pub(crate) certificates: Vec<CertificateDer<'static>>,
+    /// Other issuers' tokens that stand for it.
+    pub(crate) federated: Vec<federation::FederatedCredential>,
     /// Application permissions an admin consented to; may be empty.
     pub(crate) roles: Vec<String>,
     /// Application permissions its registration lists: what an admin's consent gives.
@@ -64,6 +67,7 @@ impl App {
                 expired: false,
             }],
             certificates: Vec::new(),
+            federated: Vec::new(),
             roles: roles.to_vec(),
             requested_roles: roles.to_vec(),
             permissions: vec!["Mail.ReadWrite".to_owned(), "User.Read".to_owned()],

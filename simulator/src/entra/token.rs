@@ -4,19 +4,19 @@ use super::access_token::{self, GRAPH, GRAPH_APP_ID, Issue};
 use super::authorize::may_use;
 use super::error::{self, Refusal};
 use super::redeem::{self, Request};
-use super::{App, Secret};
+use super::{App, Secret, federation};
 use crate::faults::answer::whole_answer;
 use crate::faults::board::Target;
 use crate::faults::{Fault, RequestKind};
 use crate::mailbox::ids::guid;
 use crate::options::Options;
-use crate::simulator::Simulator;
+use crate::simulator::{Simulator, State};
 use crate::wire::{Call, Reply, pairs, percent_decode, plain_json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use rand::Rng as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(crate) async fn answer(simulator: &Simulator, call: &Call, tenant: &str) -> Reply {
     let (fault, latency) = {
@@ -48,19 +48,36 @@ pub(crate) async fn answer(simulator: &Simulator, call: &Call, tenant: &str) -> 
         ),
         Some(fault) => match whole_answer(simulator, call, &fault) {
             Some(reply) => reply,
-            None => crate::faults::answer::spoil(grant(simulator, call, tenant), &fault).await,
+            None => crate::faults::answer::spoil(grant(simulator, call, tenant).await, &fault).await,
         },
-        None => grant(simulator, call, tenant),
+        None => grant(simulator, call, tenant).await,
     };
     error::dress(simulator, &mut reply);
     reply
 }
 
-fn grant(simulator: &Simulator, call: &Call, tenant: &str) -> Reply {
-    match issue(simulator, call, tenant) {
+async fn grant(simulator: &Simulator, call: &Call, tenant: &str) -> Reply {
+    let keys = foreign_keys(simulator, call).await;
+    match issue(simulator, call, tenant, keys.as_deref()) {
         Ok(reply) => reply,
         Err(refusal) => error::answer(simulator, call, &refusal),
     }
+}
+
+/// The keys of the issuer of a federated token, if the app trusts that issuer.
+async fn foreign_keys(simulator: &Simulator, call: &Call) -> Option<Vec<Value>> {
+    let form = pairs(&call.body);
+    let field = |name: &str| form.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+    let (client_id, assertion) = (field("client_id")?, field("client_assertion")?);
+    let issuer = {
+        let state = simulator.lock();
+        let app = state
+            .apps
+            .iter()
+            .find(|a| a.client_id.eq_ignore_ascii_case(client_id))?;
+        federation::issuer_of(app, assertion)?
+    };
+    federation::keys_of(&issuer).await
 }
 
 /// What the tenant in a URL is.
@@ -125,7 +142,7 @@ fn fields(call: &Call) -> Result<Vec<(String, String)>, Refusal> {
     Ok(form)
 }
 
-fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refusal> {
+fn issue(simulator: &Simulator, call: &Call, tenant: &str, keys: Option<&[Value]>) -> Result<Reply, Refusal> {
     if call.method != Method::POST {
         return Err(Refusal::bad(
             "invalid_request",
@@ -167,6 +184,7 @@ fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refu
         kind: field("client_assertion_type"),
         audiences: ["oauth2/v2.0/token", "v2.0"].map(|path| format!("{}/{tenant}/{path}", call.origin)),
         now_s: simulator.now_ms() / 1000,
+        keys,
     };
     if ["authorization_code", "refresh_token"].contains(&grant_type) {
         may_use(&app, kind)?;
@@ -202,17 +220,28 @@ fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refu
     let audience = audience(field("scope").ok_or_else(|| missing("scope"))?, &call.origin)?;
     same_origin_only(call)?;
     authenticate(&app, &proof)?;
+    let (claims, life) = of_app(simulator, &mut state, &app, &audience, &call.origin);
+    drop(state);
+    let token = simulator.core.key.access_token(&claims);
+    Ok(plain_json(
+        200,
+        &json!({"token_type": "Bearer", "expires_in": life, "ext_expires_in": life, "access_token": token}),
+    ))
+}
+
+/// The claims of a new token of the app's own, noted as given out; and the seconds it is good for.
+fn of_app(simulator: &Simulator, state: &mut State, app: &App, audience: &str, origin: &str) -> (Value, i64) {
     let life = match state.options.token_lifetime {
         Some(seconds) => i64::from(seconds),
         None => state.rng.random_range(3600..=5399),
     };
     let uti = guid(&mut state.rng);
     let claims = access_token::app_only(
-        &state,
+        state,
         &Issue {
-            origin: &call.origin,
+            origin,
             app: &app.client_id,
-            audience: &audience,
+            audience,
             uti: &uti,
             now_s: simulator.now_ms() / 1000,
             life_s: life,
@@ -220,18 +249,13 @@ fn issue(simulator: &Simulator, call: &Call, tenant: &str) -> Result<Reply, Refu
     );
     state.issued.push((uti, app.client_id.clone()));
     state.stats.tokens_issued += 1;
-    drop(state);
-    let token = simulator.core.key.sign(&claims);
-    Ok(plain_json(
-        200,
-        &json!({"token_type": "Bearer", "expires_in": life, "ext_expires_in": life, "access_token": token}),
-    ))
+    (claims, life)
 }
 
 /// Signs what was given.
 fn delegated(simulator: &Simulator, given: redeem::Given) -> Reply {
     let mut answer = given.answer;
-    answer["access_token"] = simulator.core.key.sign(&given.access).into();
+    answer["access_token"] = simulator.core.key.access_token(&given.access).into();
     if let Some(claims) = given.id {
         answer["id_token"] = simulator.core.key.sign(&claims).into();
     }
@@ -275,11 +299,17 @@ struct Proof<'a> {
     /// What an assertion may be meant for: the token endpoint, and the issuer.
     audiences: [String; 2],
     now_s: i64,
+    /// The keys of the other issuer that an assertion names.
+    keys: Option<&'a [Value]>,
 }
 
 fn authenticate(app: &App, proof: &Proof<'_>) -> Result<(), Refusal> {
     if let (None, Some(assertion)) = (proof.secret, proof.assertion) {
-        return super::assertion::check(app, proof.kind, assertion, &proof.audiences, proof.now_s);
+        super::assertion::check_kind(proof.kind)?;
+        if federation::is_foreign(app, assertion) {
+            return federation::check(app, assertion, proof.keys, proof.now_s);
+        }
+        return super::assertion::check(app, assertion, &proof.audiences, proof.now_s);
     }
     let given = proof.secret.ok_or_else(|| {
         Refusal::client(

@@ -189,7 +189,11 @@ pub(crate) fn gone(scene: &Scene<'_>, location: bool) -> Reply {
 }
 
 fn page(scene: &mut Scene<'_>, round: Round) -> Result<Reply, GraphError> {
-    let size = scene.prefer.page_size.unwrap_or(10).min(1000);
+    let size = scene
+        .prefer
+        .page_size
+        .unwrap_or(10)
+        .min(scene.state.options.largest_page.max(1));
     let lines: Vec<Line> = round.lines.iter().skip(round.at).take(size).copied().collect();
     let mut value = Vec::with_capacity(lines.len());
     let shown = lines.iter().filter(|l| is_shown(scene, &round, **l)).count();

@@ -4,7 +4,7 @@ use super::{FolderKey, Item, ItemKey, Mailbox, ids};
 use crate::mail::Mime;
 use crate::mail::facts::Facts;
 use ids::IdFormat;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// One line of a folder's log.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +72,7 @@ impl Mailbox {
             mime,
             facts,
             size: bytes.len(),
+            sha256: OnceLock::new(),
             folder,
             history: vec![(folder, now_ms)],
             version: 0,
@@ -152,6 +153,7 @@ impl Mailbox {
         self.update(key, Touched::Content, now_ms, |item| {
             item.facts = Arc::new(Facts::of(&bytes));
             item.size = bytes.len();
+            item.sha256 = OnceLock::new();
             item.mime = mime;
         });
     }

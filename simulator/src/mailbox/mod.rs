@@ -10,7 +10,7 @@ use crate::mail::facts::{Facts, ItemKind};
 use crate::readings::IdAlphabet;
 use ids::IdFormat;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Index of a folder in its mailbox; never used again for another folder.
 pub(crate) type FolderKey = usize;
@@ -56,6 +56,8 @@ pub(crate) struct Item {
     pub(crate) mime: Mime,
     pub(crate) facts: Arc<Facts>,
     pub(crate) size: usize,
+    /// SHA-256 of the canonical MIME in lower-case hex, once somebody asked for it.
+    pub(crate) sha256: OnceLock<String>,
     pub(crate) folder: FolderKey,
     /// Folders it was in, with the time it came there (Unix milliseconds).
     pub(crate) history: Vec<(FolderKey, i64)>,

@@ -144,6 +144,11 @@ impl Bench {
         self.directory.path().join(name)
     }
 
+    /// An issuer of tokens on a socket, until the bench goes. Its address.
+    pub fn issuer(&self) -> String {
+        self.runtime.block_on(crate::issuer::serve())
+    }
+
     /// Stops the tenant: nobody answers any more.
     pub fn stop_tenant(&mut self) {
         if let Some(running) = self.running.take() {

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use shared::message::{Disposition, Fidelity, Message};
+use shared::{
+    message::{Disposition, Fidelity, Message},
+    records::debts::Debts,
+};
 
 use super::{DESK, World};
 
@@ -140,6 +143,80 @@ impl<'w> Audit<'w> {
             "quarantined"
         );
         messages
+    }
+
+    /// The equation: every message of the truth that lies in a folder of the account is recorded, owed, set aside with a
+    /// reason, or was there before the start; what is gone is not there. Debts and records agree, no strike is left.
+    pub async fn accounted(&self, before_start: usize) {
+        let world = self.world;
+        let row = world.row(&self.account).await;
+        assert!(
+            row.in_flight.is_empty(),
+            "a strike marker is left at rest: {:?}",
+            row.in_flight
+        );
+        let mut messages = world.messages(&self.account).await;
+        let debts = Debts::new(world.store());
+        let owed = debts.page(&self.account, 1000, None).await.expect("debts").records;
+        for debt in &owed {
+            let record = messages.get(&debt.immutable_id.0);
+            let wanted = if debt.quarantined {
+                Disposition::Quarantined
+            } else {
+                Disposition::Owed
+            };
+            assert_eq!(record.map(|record| record.disposition), Some(wanted), "{debt:?}");
+            assert!(!debt.reason.is_empty(), "INV-12: {debt:?}");
+        }
+        let aside = owed.iter().filter(|debt| debt.quarantined).count();
+        let counted = |rows: usize| i64::try_from(rows).unwrap_or(i64::MAX);
+        assert_eq!(
+            (counted(owed.len() - aside), counted(aside)),
+            (row.owed, row.quarantined),
+            "debts and counters"
+        );
+        let actions = debts.actions(&self.account, 1000, None).await.expect("actions").records;
+        assert_eq!(counted(actions.len()), row.actions, "actions and their counter");
+        let followed: BTreeSet<&String> = row.folders.values().map(|folder| &folder.id).collect();
+        let mut unknown = 0;
+        for truth in world.simulator.truth(Some(&self.mailbox)) {
+            let inside = truth.folder_id.as_ref().is_some_and(|folder| followed.contains(folder));
+            match messages.remove(&truth.immutable_id) {
+                Some(record) => match record.disposition {
+                    Disposition::Imported => {}
+                    Disposition::Gone => assert!(!inside, "said to be gone: {truth:?}"),
+                    _ => assert!(
+                        record.reason.as_ref().is_some_and(|reason| !reason.is_empty()),
+                        "INV-12: nobody knows why: {record:?}"
+                    ),
+                },
+                None => unknown += usize::from(inside && !truth.draft),
+            }
+        }
+        assert!(messages.is_empty(), "records of what never was: {messages:#?}");
+        assert_eq!(unknown, before_start, "neither recorded nor owed nor before the start");
+    }
+
+    /// Every object in the archive belongs to an attempt that a record names. To be asked after reconciliation.
+    pub async fn archive_is_named(&self) {
+        let messages = self.world.messages(&self.account).await;
+        let named: BTreeSet<&str> = messages
+            .values()
+            .filter_map(|message| Some(message.archived.as_ref()?.path.as_str()))
+            .collect();
+        let fence = self.world.row(&self.account).await.fence;
+        for object in self.world.objects(&self.account).await {
+            let attempt: Vec<&str> = object.splitn(4, '/').take(3).collect();
+            let of = attempt
+                .get(2)
+                .and_then(|name| shared::import::reconcile::fence_of(name));
+            // What was written under the last fence may still be somebody's.
+            let may_be_written = of.is_some_and(|of| of >= fence);
+            assert!(
+                may_be_written || named.contains(attempt.join("/").as_str()),
+                "INV-7: {object} is nobody's"
+            );
+        }
     }
 }
 

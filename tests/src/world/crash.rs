@@ -1,24 +1,19 @@
-//! Crashes at a chosen step: the step never comes back, and the test drops the whole run.
+//! Every call of a port is a numbered step, and a plan says what becomes of which: a crash, a lost answer, a wait.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
-use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, memory::InMemory, path::Path,
-};
-use shared::{
-    memory::{Memory, MemoryStore, MemoryVault},
-    ports::{
-        Http, Item, Key, Page, Ports, Query, SecretName, SecretVersion, Stage, Store, StoreError, Vault, VaultEntry,
-        VaultError, Write,
-    },
-    secret::Secret,
-};
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use shared::ports::Clock;
 use tokio::sync::Notify;
 
 /// Where the process dies.
@@ -30,7 +25,147 @@ pub enum Point {
     After(usize),
 }
 
-/// Counts steps and stops the process at one of them.
+/// What a step is: one kind of call of one port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "each is the call it is named after")]
+pub enum Op {
+    StoreGet,
+    StoreGetMany,
+    StoreQuery,
+    StoreUpdate,
+    StoreTransact,
+    VaultRead,
+    VaultVersion,
+    VaultPut,
+    VaultStage,
+    VaultPromote,
+    VaultRemove,
+    Request,
+    Chunk,
+    ObjectPut,
+    UploadBegin,
+    UploadPart,
+    UploadEnd,
+    ObjectGet,
+    ObjectList,
+    ObjectRemove,
+    Publish,
+    SchedulePut,
+    ScheduleRemove,
+    ScheduleList,
+}
+
+impl Op {
+    /// All of them, as tables show them.
+    pub const ALL: [Self; 24] = [
+        Self::StoreGet,
+        Self::StoreGetMany,
+        Self::StoreQuery,
+        Self::StoreUpdate,
+        Self::StoreTransact,
+        Self::VaultRead,
+        Self::VaultVersion,
+        Self::VaultPut,
+        Self::VaultStage,
+        Self::VaultPromote,
+        Self::VaultRemove,
+        Self::Request,
+        Self::Chunk,
+        Self::ObjectPut,
+        Self::UploadBegin,
+        Self::UploadPart,
+        Self::UploadEnd,
+        Self::ObjectGet,
+        Self::ObjectList,
+        Self::ObjectRemove,
+        Self::Publish,
+        Self::SchedulePut,
+        Self::ScheduleRemove,
+        Self::ScheduleList,
+    ];
+
+    /// Whether such a bend means anything for such a call. A stale read of records is a slip of the store, not of its
+    /// contract; one of secrets is what Secrets Manager does.
+    pub fn takes(self, bend: Bend) -> bool {
+        use Bend::{After, Before, Conflict, Delay, Error, Jump, Lost, Short, Stale, Twice};
+        let write = matches!(
+            self,
+            Self::StoreUpdate
+                | Self::StoreTransact
+                | Self::VaultPut
+                | Self::VaultStage
+                | Self::VaultPromote
+                | Self::VaultRemove
+                | Self::ObjectPut
+                | Self::UploadPart
+                | Self::UploadEnd
+                | Self::ObjectRemove
+                | Self::Publish
+                | Self::SchedulePut
+                | Self::ScheduleRemove
+        );
+        match bend {
+            Before | After | Delay | Jump => true,
+            Error => self != Self::Chunk,
+            Lost => write || matches!(self, Self::Request | Self::UploadBegin),
+            Twice => (write && !matches!(self, Self::UploadPart | Self::UploadEnd)) || self == Self::Request,
+            Conflict => matches!(
+                self,
+                Self::StoreUpdate | Self::StoreTransact | Self::VaultPut | Self::VaultStage | Self::VaultPromote
+            ),
+            Stale => matches!(
+                self,
+                Self::StoreGet | Self::StoreGetMany | Self::StoreQuery | Self::VaultRead
+            ),
+            Short => matches!(self, Self::StoreQuery | Self::Chunk | Self::Publish),
+        }
+    }
+}
+
+/// What becomes of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bend {
+    /// The process dies before it.
+    Before,
+    /// The process dies after it.
+    After,
+    /// It has its effect, and the answer is an error.
+    Lost,
+    /// It has no effect, and the answer is an error that passes.
+    Error,
+    /// It has no effect: somebody else was in the way.
+    Conflict,
+    /// It takes longer than a lease lasts (on the wire: almost as long as the deadlines there allow).
+    Delay,
+    /// It happens twice, and the second answer counts.
+    Twice,
+    /// What is read is what stood there before the last write.
+    Stale,
+    /// It gives only a part: of a page, a body, a batch.
+    Short,
+    /// The clock of the process jumps eleven minutes, ahead at even steps and back at odd ones.
+    Jump,
+}
+
+impl Bend {
+    /// All of them, as tables show them.
+    pub const ALL: [Self; 10] = [
+        Self::Before,
+        Self::After,
+        Self::Lost,
+        Self::Error,
+        Self::Conflict,
+        Self::Delay,
+        Self::Twice,
+        Self::Stale,
+        Self::Short,
+        Self::Jump,
+    ];
+}
+
+const JUMP_MS: i64 = 11 * 60 * 1000;
+
+/// Counts steps and bends those that the plan names.
 #[derive(Clone, Default)]
 pub struct Crash {
     inner: Arc<Inner>,
@@ -38,29 +173,68 @@ pub struct Crash {
 
 #[derive(Default)]
 struct Inner {
+    plan: Mutex<BTreeMap<usize, Bend>>,
+    trace: Mutex<Vec<Op>>,
+    met: Mutex<Vec<(usize, Op, Bend)>>,
     steps: AtomicUsize,
-    point: Mutex<Option<Point>>,
+    skew: AtomicI64,
     happened: AtomicBool,
     now: Notify,
     thaw: Notify,
     thawed: AtomicBool,
 }
 
+/// A step that began.
+pub struct Step {
+    bend: Option<Bend>,
+}
+
+impl Step {
+    /// What becomes of it, where that is the adapter's to do.
+    pub fn bend(&self) -> Option<Bend> {
+        self.bend
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Crash {
     /// From now on steps are counted from 0, and the process dies at this one.
     pub fn arm(&self, point: Point) {
-        self.inner.steps.store(0, Ordering::SeqCst);
-        *self.inner.point.lock().unwrap_or_else(PoisonError::into_inner) = Some(point);
+        self.plan([match point {
+            Point::Before(step) => (step, Bend::Before),
+            Point::After(step) => (step, Bend::After),
+        }]);
     }
 
-    /// No crash any more.
+    /// From now on steps are counted from 0, and these are bent.
+    pub fn plan(&self, plan: impl IntoIterator<Item = (usize, Bend)>) {
+        self.inner.steps.store(0, Ordering::SeqCst);
+        lock(&self.inner.trace).clear();
+        *lock(&self.inner.plan) = plan.into_iter().collect();
+    }
+
+    /// No bend any more, and a clock that is right; what happened stays known.
     pub fn disarm(&self) {
-        *self.inner.point.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        lock(&self.inner.plan).clear();
+        self.inner.skew.store(0, Ordering::SeqCst);
     }
 
     /// Steps counted so far.
     pub fn steps(&self) -> usize {
         self.inner.steps.load(Ordering::SeqCst)
+    }
+
+    /// What the steps were, from the last plan on.
+    pub fn trace(&self) -> Vec<Op> {
+        lock(&self.inner.trace).clone()
+    }
+
+    /// The bends that happened, ever.
+    pub fn met(&self) -> Vec<(usize, Op, Bend)> {
+        lock(&self.inner.met).clone()
     }
 
     /// Whether a crash ever happened in this world.
@@ -75,10 +249,6 @@ impl Crash {
             () = self.inner.now.notified() => None,
             result = run => Some(result),
         }
-    }
-
-    fn is_at(&self, point: Point) -> bool {
-        *self.inner.point.lock().unwrap_or_else(PoisonError::into_inner) == Some(point)
     }
 
     /// Whoever was frozen goes on.
@@ -98,208 +268,88 @@ impl Crash {
     }
 
     /// A step begins.
-    pub async fn before(&self) {
-        let step = self.inner.steps.load(Ordering::SeqCst);
-        if self.is_at(Point::Before(step)) {
-            self.die().await;
+    pub async fn begin(&self, op: Op) -> Step {
+        let step = self.inner.steps.fetch_add(1, Ordering::SeqCst);
+        lock(&self.inner.trace).push(op);
+        let bend = lock(&self.inner.plan).remove(&step).filter(|bend| op.takes(*bend));
+        if let Some(bend) = bend {
+            lock(&self.inner.met).push((step, op, bend));
         }
+        match bend {
+            Some(Bend::Before) => self.die().await,
+            Some(Bend::Delay) => {
+                let seconds = match op {
+                    Op::Request => 45,
+                    Op::Chunk => 25,
+                    _ => 200,
+                };
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+            }
+            Some(Bend::Jump) => {
+                let by = if step.is_multiple_of(2) { JUMP_MS } else { -JUMP_MS };
+                self.inner.skew.fetch_add(by, Ordering::SeqCst);
+            }
+            _ => {}
+        }
+        Step { bend }
     }
 
     /// A step had its effect.
-    pub async fn after(&self) {
-        let step = self.inner.steps.fetch_add(1, Ordering::SeqCst);
-        if self.is_at(Point::After(step)) {
+    pub async fn end(&self, step: &Step) {
+        if step.bend == Some(Bend::After) {
             self.die().await;
         }
     }
 
-    /// A chunk of a body is a step of its own.
-    pub(super) async fn chunk(&self) {
-        self.before().await;
-        self.after().await;
-    }
-}
-
-/// The memory store, every call a step.
-pub(super) struct CrashingStore {
-    store: MemoryStore,
-    crash: Crash,
-}
-
-impl CrashingStore {
-    pub(super) fn new(store: MemoryStore, crash: Crash) -> Self {
-        Self { store, crash }
-    }
-}
-
-#[async_trait]
-impl Store for CrashingStore {
-    async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
-        self.crash.before().await;
-        let result = self.store.get(key).await;
-        self.crash.after().await;
-        result
-    }
-    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Item>, StoreError> {
-        self.crash.before().await;
-        let result = self.store.get_many(keys).await;
-        self.crash.after().await;
-        result
-    }
-    async fn query(&self, query: &Query) -> Result<Page, StoreError> {
-        self.crash.before().await;
-        let result = self.store.query(query).await;
-        self.crash.after().await;
-        result
-    }
-    async fn update(&self, write: Write) -> Result<Option<Item>, StoreError> {
-        self.crash.before().await;
-        let result = self.store.update(write).await;
-        self.crash.after().await;
-        result
-    }
-    async fn transact(&self, writes: Vec<Write>) -> Result<(), StoreError> {
-        self.crash.before().await;
-        let result = self.store.transact(writes).await;
-        self.crash.after().await;
-        result
-    }
-}
-
-/// The memory vault, every call a step.
-pub(super) struct CrashingVault {
-    vault: MemoryVault,
-    crash: Crash,
-}
-
-impl CrashingVault {
-    pub(super) fn new(vault: MemoryVault, crash: Crash) -> Self {
-        Self { vault, crash }
-    }
-}
-
-#[async_trait]
-impl Vault for CrashingVault {
-    async fn read(&self, name: &SecretName, stage: Stage) -> Result<Option<VaultEntry>, VaultError> {
-        self.crash.before().await;
-        let result = self.vault.read(name, stage).await;
-        self.crash.after().await;
-        result
-    }
-    async fn version(&self, name: &SecretName) -> Result<Option<SecretVersion>, VaultError> {
-        self.crash.before().await;
-        let result = self.vault.version(name).await;
-        self.crash.after().await;
-        result
-    }
-    async fn put(
+    /// A step from its beginning to its end. `refuse` is the error for a lost answer, an error, a conflict.
+    pub(super) async fn through<'a, T, E>(
         &self,
-        name: &SecretName,
-        value: &Secret,
-        expected: Option<&SecretVersion>,
-    ) -> Result<SecretVersion, VaultError> {
-        self.crash.before().await;
-        let result = self.vault.put(name, value, expected).await;
-        self.crash.after().await;
-        result
+        op: Op,
+        apply: impl Fn(Option<Bend>) -> BoxFuture<'a, Result<T, E>> + Send,
+        refuse: impl Fn(Bend) -> E + Send,
+    ) -> Result<T, E>
+    where
+        T: Send,
+        E: Send,
+    {
+        let step = self.begin(op).await;
+        match step.bend {
+            Some(bend @ (Bend::Error | Bend::Conflict)) => return Err(refuse(bend)),
+            Some(Bend::Twice) => drop(apply(None).await),
+            _ => {}
+        }
+        let result = apply(step.bend).await;
+        self.end(&step).await;
+        match step.bend {
+            // A call that is refused on its merits says so.
+            Some(Bend::Lost) if result.is_ok() => Err(refuse(Bend::Lost)),
+            _ => result,
+        }
     }
-    async fn stage(&self, name: &SecretName, value: &Secret) -> Result<SecretVersion, VaultError> {
-        self.crash.before().await;
-        let result = self.vault.stage(name, value).await;
-        self.crash.after().await;
-        result
-    }
-    async fn promote(
-        &self,
-        name: &SecretName,
-        version: &SecretVersion,
-        expected: Option<&SecretVersion>,
-    ) -> Result<(), VaultError> {
-        self.crash.before().await;
-        let result = self.vault.promote(name, version, expected).await;
-        self.crash.after().await;
-        result
-    }
-    async fn remove(&self, name: &SecretName) -> Result<(), VaultError> {
-        self.crash.before().await;
-        let result = self.vault.remove(name).await;
-        self.crash.after().await;
-        result
+
+    /// The process's own view of this clock.
+    pub fn clock(&self, clock: Arc<dyn Clock>) -> Arc<dyn Clock> {
+        Arc::new(Jumping(clock, self.clone()))
     }
 }
 
-/// The ports of one process, every call of store and vault a step that may be its last.
-pub fn crashing(memory: &Memory, instance: &str, http: Arc<dyn Http>, crash: &Crash) -> Ports {
-    let mut ports = memory.ports(instance, http);
-    ports.store = Arc::new(CrashingStore::new(memory.store.clone(), crash.clone()));
-    ports.vault = Arc::new(CrashingVault::new(memory.vault.clone(), crash.clone()));
-    ports
-}
-
-/// The objects, every write a step.
-#[derive(Debug)]
-pub(super) struct CrashingObjects {
-    store: Arc<InMemory>,
-    crash: Crash,
-}
-
-impl std::fmt::Debug for Crash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Crash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Crash")
     }
 }
 
-impl std::fmt::Display for CrashingObjects {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("objects that crash")
-    }
-}
-
-impl CrashingObjects {
-    pub(super) fn new(store: Arc<InMemory>, crash: Crash) -> Self {
-        Self { store, crash }
-    }
-}
+/// A clock that a plan makes jump.
+struct Jumping(Arc<dyn Clock>, Crash);
 
 #[async_trait]
-impl ObjectStore for CrashingObjects {
-    async fn put_opts(
-        &self,
-        location: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> object_store::Result<PutResult> {
-        self.crash.before().await;
-        let result = self.store.put_opts(location, payload, options).await;
-        self.crash.after().await;
-        result
+impl Clock for Jumping {
+    fn now(&self) -> Timestamp {
+        let now = self.0.now();
+        let skew = self.1.inner.skew.load(Ordering::SeqCst);
+        Timestamp::from_millisecond(now.as_millisecond() + skew).unwrap_or(now)
     }
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        options: PutMultipartOptions,
-    ) -> object_store::Result<Box<dyn MultipartUpload>> {
-        self.crash.before().await;
-        let result = self.store.put_multipart_opts(location, options).await;
-        self.crash.after().await;
-        result
-    }
-    async fn get_opts(&self, location: &Path, options: GetOptions) -> object_store::Result<GetResult> {
-        self.store.get_opts(location, options).await
-    }
-    fn delete_stream(
-        &self,
-        locations: BoxStream<'static, object_store::Result<Path>>,
-    ) -> BoxStream<'static, object_store::Result<Path>> {
-        self.store.delete_stream(locations)
-    }
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        self.store.list(prefix)
-    }
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
-        self.store.list_with_delimiter(prefix).await
-    }
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> object_store::Result<()> {
-        self.store.copy_opts(from, to, options).await
+    async fn sleep(&self, duration: Duration) {
+        self.0.sleep(duration).await;
     }
 }

@@ -3,16 +3,19 @@
 //! On drop a world fails the test if a lease is held, a fault is left armed, or a secret's text stands in the logs.
 
 mod audit;
+mod bent;
 mod counting;
 mod crash;
+mod kept;
 mod logs;
+mod objects;
 mod people;
 mod process;
 mod wire;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use object_store::memory::InMemory;
+use object_store::ObjectStore;
 use serde_json::Value;
 use shared::{
     account::{Account, AfterImport, FolderName, MAX_MESSAGE, Mailbox, Start},
@@ -24,7 +27,7 @@ use shared::{
     message::Message,
     oauth::TokenService,
     origin::{Origin, TrustedOrigins},
-    ports::{Clock, Ports, SecretName, Vault as _},
+    ports::{Clock, Http, Item, Ports, SecretName, Store},
     records::{
         accounts::{AccountRow, Accounts},
         credentials::Credentials,
@@ -35,8 +38,10 @@ use shared::{
 use simulator::{Fault, FaultSpec, Options, RequestKind, SimClock, Simulator};
 
 pub use audit::Audit;
+pub use bent::crashing;
 pub use counting::{Calls, Counting};
-pub use crash::{Crash, Point, crashing};
+pub use crash::{Bend, Crash, Op, Point, Step};
+pub use kept::Backend;
 pub use logs::{Logs, forms_of};
 pub use people::REDIRECT_URI;
 pub use process::Process;
@@ -59,8 +64,9 @@ pub struct World {
     pub wire: Arc<InProcess>,
     /// Where crashes happen.
     pub crash: Crash,
-    objects: Arc<InMemory>,
-    logs: Logs,
+    kept: kept::Kept,
+    ledger: bent::Ledger,
+    logs: Option<Logs>,
     lives: std::cell::Cell<u32>,
     hasty: std::cell::Cell<bool>,
 }
@@ -73,7 +79,11 @@ impl World {
 
     /// The same, with other options; clock, seed and origin are the world's.
     pub fn with(seed: u64, options: Options) -> Self {
-        let logs = Logs::capture();
+        Self::on(seed, options, Backend::Memory, Some(Logs::capture()))
+    }
+
+    /// The same on these stores. Without logs it is several times as fast, and no secret is looked for in them.
+    pub fn on(seed: u64, options: Options, backend: Backend, logs: Option<Logs>) -> Self {
         let clock = PausedClock::default();
         let given = clock.clone();
         let simulator = Simulator::new(Options {
@@ -85,13 +95,15 @@ impl World {
         simulator.add_mailbox(DESK);
         let crash = Crash::default();
         let wire = Arc::new(InProcess::new(simulator.clone(), crash.clone()));
+        let memory = Memory::new(seed, Arc::new(clock.clone()));
         Self {
-            memory: Memory::new(seed, Arc::new(clock.clone())),
+            kept: kept::Kept::open(backend, &memory),
+            ledger: bent::Ledger::default(),
+            memory,
             simulator,
             clock,
             wire,
             crash,
-            objects: Arc::default(),
             logs,
             lives: std::cell::Cell::new(0),
             hasty: std::cell::Cell::new(false),
@@ -106,17 +118,67 @@ impl World {
     /// The ports of the present life.
     pub fn ports(&self) -> Ports {
         let instance = format!("life-{}", self.lives.get());
-        crash::crashing(&self.memory, &instance, self.wire.clone(), &self.crash)
+        self.bend(self.kept_ports(&instance, self.wire.clone()), &self.crash)
     }
 
-    /// The objects of the archive.
-    pub fn objects(&self) -> Arc<InMemory> {
-        Arc::clone(&self.objects)
+    /// Ports on what is kept, with nothing that could go wrong.
+    fn kept_ports(&self, instance: &str, http: Arc<dyn Http>) -> Ports {
+        let mut ports = self.memory.ports(instance, http);
+        ports.store = self.kept.store();
+        ports.vault = self.kept.vault();
+        ports
+    }
+
+    fn bend(&self, ports: Ports, crash: &Crash) -> Ports {
+        let memory = (self.kept.backend() == Backend::Memory).then_some(&self.memory);
+        bent::bend(ports, memory, crash, &self.ledger)
+    }
+
+    /// INV-5: fences that committed on an account never went back: whoever lost its lease commits nothing more.
+    pub fn commits_in_order(&self) {
+        let mut last: BTreeMap<String, i64> = BTreeMap::new();
+        for (account, fence) in self.ledger.commits() {
+            let before = last.insert(account.clone(), fence).unwrap_or(fence);
+            assert!(
+                before <= fence,
+                "INV-5: {account} was committed to under fence {fence} after fence {before}"
+            );
+        }
+    }
+
+    /// The records, with nothing between.
+    pub fn store(&self) -> Arc<dyn Store> {
+        self.kept.store()
+    }
+
+    /// Every item there is.
+    pub fn dump(&self) -> Vec<Item> {
+        self.kept.dump(&self.memory)
+    }
+
+    /// Every object there is: its path.
+    pub async fn objects(&self, account: &str) -> Vec<String> {
+        use futures::TryStreamExt as _;
+        let archive = Archive::new(self.kept.objects(), 64 * 1024);
+        let account = Id::parse("id", account).expect("an id");
+        archive.objects(&account).try_collect().await.expect("objects")
+    }
+
+    /// The store of the archive's objects.
+    pub fn object_store(&self) -> Arc<dyn ObjectStore> {
+        self.kept.objects()
     }
 
     /// The archive.
     pub fn archive(&self) -> Archive {
-        let store = crash::CrashingObjects::new(Arc::clone(&self.objects), self.crash.clone());
+        self.archive_of(&self.crash)
+    }
+
+    fn archive_of(&self, crash: &Crash) -> Archive {
+        let store = objects::BentObjects {
+            store: self.kept.objects(),
+            crash: crash.clone(),
+        };
         Archive::new(Arc::new(store), 64 * 1024)
     }
 
@@ -129,7 +191,14 @@ impl World {
 
     /// The present process is dead; the next one is another instance.
     pub fn restart(&self) {
-        self.memory.bury(&format!("life-{}", self.lives.get()));
+        self.reborn(true);
+    }
+
+    /// The same; whether the next one knows of the death, or has to wait for the lease.
+    pub fn reborn(&self, known: bool) {
+        if known {
+            self.memory.bury(&format!("life-{}", self.lives.get()));
+        }
         self.lives.set(self.lives.get() + 1);
         self.crash.disarm();
     }
@@ -159,8 +228,8 @@ impl World {
         let credential =
             settings.into_credential(secret_name, SecretName(format!("access/{}", form.id)), self.clock.now());
         let secret = Secret::new(registration.client_secret.clone());
-        self.memory
-            .vault
+        self.kept
+            .vault()
             .put(&credential.client_secret, &secret, None)
             .await
             .expect("a vault");
@@ -264,16 +333,13 @@ impl World {
 
     /// The account as it stands.
     pub async fn row(&self, account: &str) -> AccountRow {
-        Accounts::new(Arc::new(self.memory.store.clone()))
-            .get(account)
-            .await
-            .expect("an account")
+        Accounts::new(self.store()).get(account).await.expect("an account")
     }
 
     /// Every message on record for the account's mailbox, by immutable id.
     pub async fn messages(&self, account: &str) -> BTreeMap<String, Message> {
         let row = self.row(account).await;
-        let records = Messages::new(Arc::new(self.memory.store.clone()));
+        let records = Messages::new(self.store());
         let mut found = BTreeMap::new();
         let mut after = None;
         loop {
@@ -301,15 +367,15 @@ impl World {
 
     /// Bytes of an object of an attempt.
     pub async fn object(&self, path: &str, name: &str) -> Vec<u8> {
-        let archive = Archive::new(self.objects.clone(), 64 * 1024);
+        let archive = Archive::new(self.kept.objects(), 64 * 1024);
         archive.read(path, name).await.expect("an object").to_vec()
     }
 
     /// Where outside the vault this secret stands, in whatever form: log (at TRACE), records, events.
     pub fn betrays(&self, secret: &str) -> Vec<String> {
-        let mut found = self.logs.leaks(secret);
+        let mut found = self.logs.iter().flat_map(|logs| logs.leaks(secret)).collect::<Vec<_>>();
         let events = serde_json::to_string(&self.memory.publisher.in_effect("desk")).unwrap_or_default();
-        let rows = self.memory.store.dump();
+        let rows = self.dump();
         let records = rows.iter().map(|item| {
             (
                 item.key.to_string(),
@@ -343,7 +409,7 @@ impl Drop for World {
             wrong.push(format!("{} faults of adapters are still armed", self.memory.armed()));
         }
         let now = self.clock.now().as_millisecond();
-        for item in self.memory.store.dump() {
+        for item in self.dump() {
             let until = item
                 .attributes
                 .get("lease_until")
@@ -354,8 +420,12 @@ impl Drop for World {
             }
         }
         let registration = self.simulator.registration();
-        wrong.extend(self.logs.leaks(&registration.client_secret));
-        for item in self.memory.store.dump() {
+        wrong.extend(
+            self.logs
+                .iter()
+                .flat_map(|logs| logs.leaks(&registration.client_secret)),
+        );
+        for item in self.dump() {
             let text = serde_json::to_string(&item.attributes).unwrap_or_default();
             if text.contains(&registration.client_secret) || logs::TOKEN_BEGINS.iter().any(|begin| text.contains(begin))
             {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use shared::{archive::Archive, import::Importer, oauth::TokenService, ports::Clock};
-
-use super::{
-    Crash, InProcess, World,
-    crash::{CrashingObjects, CrashingStore},
+use shared::{
+    import::Importer,
+    oauth::TokenService,
+    ports::{Clock, Ports},
 };
+
+use super::{Crash, InProcess, World};
 
 /// An importer that lives and dies apart from the others of its world.
 pub struct Process {
@@ -17,8 +18,12 @@ pub struct Process {
     pub crash: Crash,
     /// What it asked of whom.
     pub wire: Arc<InProcess>,
+    /// Its ports.
+    pub ports: Ports,
     /// The importer.
     pub importer: Importer,
+    /// Tokens, as this process asks for them.
+    pub tokens: Arc<TokenService>,
 }
 
 impl World {
@@ -26,16 +31,18 @@ impl World {
     pub fn process(&self, instance: &str, clock: Arc<dyn Clock>) -> Process {
         let crash = Crash::default();
         let wire = Arc::new(InProcess::new(self.simulator.clone(), crash.clone()));
-        let mut ports = self.memory.ports(instance, wire.clone());
-        ports.store = Arc::new(CrashingStore::new(self.memory.store.clone(), crash.clone()));
+        let mut ports = self.kept_ports(instance, wire.clone());
         ports.clock = clock;
+        let ports = self.bend(ports, &crash);
         let tokens = Arc::new(TokenService::new(ports.clone()));
-        let objects = CrashingObjects::new(Arc::clone(&self.objects), crash.clone());
+        let archive = self.archive_of(&crash);
         Process {
             instance: instance.to_owned(),
             crash,
             wire,
-            importer: Importer::new(ports, tokens, Archive::new(Arc::new(objects), 64 * 1024)),
+            importer: Importer::new(ports.clone(), tokens.clone(), archive),
+            ports,
+            tokens,
         }
     }
 }

@@ -10,7 +10,7 @@ use shared::ports::{Body, Http, HttpError};
 use simulator::{ConnectionReset, Simulator};
 use tower::ServiceExt as _;
 
-use super::crash::Crash;
+use super::crash::{Bend, Crash, Op};
 
 /// Calls the simulator's router and keeps a list of what was asked of whom.
 pub struct InProcess {
@@ -55,6 +55,14 @@ impl InProcess {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    async fn ask(&self, parts: http::request::Parts, body: Bytes) -> axum::response::Response {
+        let request = http::Request::from_parts(parts, AxumBody::from(body));
+        match self.simulator.router().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
     /// How many requests there were so far.
     pub fn count(&self) -> usize {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).len()
@@ -64,8 +72,14 @@ impl InProcess {
 #[async_trait]
 impl Http for InProcess {
     async fn call(&self, request: http::Request<Bytes>) -> Result<http::Response<Body>, HttpError> {
-        self.crash.before().await;
+        let step = self.crash.begin(Op::Request).await;
         let host = request.uri().host().unwrap_or_default().to_owned();
+        if step.bend() == Some(Bend::Error) {
+            return Err(HttpError::Connect {
+                host,
+                reason: "planned".into(),
+            });
+        }
         self.asked
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -85,13 +99,13 @@ impl Http for InProcess {
             .headers
             .insert("host", http::HeaderValue::from_static("simulator.test"));
         parts.uri = origin_form;
-        let request = http::Request::from_parts(parts, AxumBody::from(body));
-        let response = match self.simulator.router().oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        };
-        self.crash.after().await;
-        if response.extensions().get::<ConnectionReset>().is_some() {
+        // Whatever stands between may send again what is safe to send again (RFC 9110 9.2.2), and nothing else.
+        if step.bend() == Some(Bend::Twice) && parts.method == http::Method::GET {
+            self.ask(parts.clone(), body.clone()).await;
+        }
+        let response = self.ask(parts, body).await;
+        self.crash.end(&step).await;
+        if step.bend() == Some(Bend::Lost) || response.extensions().get::<ConnectionReset>().is_some() {
             return Err(HttpError::Broken {
                 host,
                 reason: "reset".into(),
@@ -104,7 +118,7 @@ impl Http for InProcess {
         let (parts, body) = response.into_parts();
         let crash = self.crash.clone();
         let mut seen = 0;
-        let (on_error, at_end) = (host.clone(), host);
+        let (on_error, on_short, at_end) = (host.clone(), host.clone(), host);
         let stream = body.into_data_stream().map_err(move |error| HttpError::Broken {
             host: on_error.clone(),
             reason: error.to_string(),
@@ -129,8 +143,14 @@ impl Http for InProcess {
                     None => None,
                 };
                 let crash = crash.clone();
+                let host = on_short.clone();
                 async move {
-                    crash.chunk().await;
+                    let step = crash.begin(Op::Chunk).await;
+                    crash.end(&step).await;
+                    if step.bend() == Some(Bend::Short) {
+                        let reason = "planned".into();
+                        return Some(Err(HttpError::Broken { host, reason }));
+                    }
                     result
                 }
             });

@@ -120,6 +120,6 @@ async fn a_message_is_one_event_three_rows_and_its_objects() {
     let doubted = messages
         .values()
         .filter(|message| message.fidelity == Some(Fidelity::Incomplete));
-    let objects = world.objects().list(None).count().await;
+    let objects = world.object_store().list(None).count().await;
     assert_eq!(objects, wanted + 2 * doubted.count());
 }

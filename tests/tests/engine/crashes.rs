@@ -1,4 +1,4 @@
-//! The process dies at every step, before and after its effect: the next one loses nothing and doubles nothing.
+//! What lives that die of one mail leave, and what dead runs leave in the archive. Deaths at every step are the campaign's.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,69 +6,7 @@ use shared::{
     import::RunOptions,
     message::{Disposition, Message},
 };
-use simulator::Options;
-use tests::world::{Crash, Point, World};
-
-/// One run that dies at `point`, then runs until it is settled. `false`: there is no such step any more.
-async fn dies_at(seed: u64, point: Point, after: &str) -> bool {
-    let world = World::with(
-        seed,
-        Options {
-            vary_mime: true,
-            ..Options::default()
-        },
-    );
-    world.fill(7);
-    world
-        .usual(|account| account.after_import = shared::account::AfterImport::parse(after).expect("an action"))
-        .await;
-    world.crash.arm(point);
-    let died = {
-        let crash: &Crash = &world.crash;
-        let (importer, options) = (world.importer(), RunOptions::new("test"));
-        crash.or(importer.run("desk", &options)).await.is_none()
-    };
-    world.restart();
-    world.fill(1);
-    world.settle("desk", 6).await;
-    world.audit().varying().all_imported().await;
-    let row = world.row("desk").await;
-    assert!(
-        row.in_flight.is_empty(),
-        "the strike marker is clear at rest: {:?} {point:?}",
-        row.in_flight
-    );
-    died
-}
-
-async fn at_every_step(after: &str) {
-    let mut died = 0;
-    for step in 0.. {
-        let before = dies_at(11, Point::Before(step), after).await;
-        let later = dies_at(11, Point::After(step), after).await;
-        died += u32::from(before) + u32::from(later);
-        if !before && !later {
-            break;
-        }
-    }
-    println!("{died} crash points ({after})");
-    assert!(died > 60, "only {died} steps were found");
-}
-
-#[tokio::test(start_paused = true)]
-async fn at_every_step_of_a_plain_import() {
-    at_every_step("none").await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn at_every_step_of_an_import_that_marks() {
-    at_every_step("mark-read").await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn at_every_step_of_an_import_that_moves() {
-    at_every_step("move:archive").await;
-}
+use tests::world::{Point, World};
 
 /// Lives that die of one mail, until one does not.
 async fn lives_until_set_aside(world: &World, killer: &str) -> u32 {

@@ -26,7 +26,7 @@ pub(crate) const HEADERS: [(&str, &str); 7] = [
 ];
 
 /// Pages that need a session.
-pub(crate) const PAGES: [&str; 15] = [
+pub(crate) const PAGES: [&str; 17] = [
     "/credentials",
     "/credentials/new",
     "/credentials/app",
@@ -42,6 +42,8 @@ pub(crate) const PAGES: [&str; 15] = [
     "/messages?search=x",
     "/owed",
     "/health",
+    "/errors",
+    "/errors?code=AADSTS7000222",
 ];
 
 #[tokio::test(start_paused = true)]

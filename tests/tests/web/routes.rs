@@ -3,12 +3,13 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// As they stand in the source.
-pub(crate) const ROUTES: [&str; 28] = [
+pub(crate) const ROUTES: [&str; 30] = [
     "/",
     "/OAuth2Callback",
     "/accounts",
     "/accounts/new",
     "/accounts/{id}",
+    "/accounts/{id}/check",
     "/accounts/{id}/import",
     "/accounts/{id}/pause",
     "/accounts/{id}/remove",
@@ -21,6 +22,7 @@ pub(crate) const ROUTES: [&str; 28] = [
     "/credentials/{id}/consent",
     "/credentials/{id}/edit",
     "/credentials/{id}/remove",
+    "/errors",
     "/health",
     "/healthz",
     "/launch",
@@ -35,13 +37,14 @@ pub(crate) const ROUTES: [&str; 28] = [
 ];
 
 /// Every name of a value that a page reads, in queries and in forms.
-pub(crate) const NAMES: [&str; 30] = [
+pub(crate) const NAMES: [&str; 34] = [
     "account",
     "admin_consent",
     "after",
     "after_import",
     "authorization_url",
     "before",
+    "certificate",
     "client_id",
     "client_secret",
     "code",
@@ -51,6 +54,7 @@ pub(crate) const NAMES: [&str; 30] = [
     "error",
     "error_description",
     "every",
+    "federated_token_file",
     "folders",
     "grant_type",
     "graph_url",
@@ -59,8 +63,10 @@ pub(crate) const NAMES: [&str; 30] = [
     "mailbox",
     "max_message",
     "rebind",
+    "roll",
     "scope",
     "search",
+    "secret_expires",
     "start",
     "state",
     "subfolders",

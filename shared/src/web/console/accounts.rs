@@ -1,6 +1,6 @@
 //! Accounts: the list, one account, what is done to it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -13,6 +13,7 @@ use maud::html;
 
 use crate::{
     account::{show_interval, show_size},
+    import::{Importer, check::report},
     manage::{Manage, ManageError},
     records::accounts::{AccountRow, Accounts},
     web::{
@@ -26,11 +27,14 @@ use crate::{
 use super::parts::{self, Wrong, ago, button, plural, state};
 
 const PLACE: Place = Place::Accounts;
+/// A browser waits for a check: a long wait that Microsoft asks for is told, not taken.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn routes() -> Router<Web> {
     Router::new()
         .route("/accounts", get(list))
         .route("/accounts/{id}", get(show))
+        .route("/accounts/{id}/check", post(check))
         .route("/accounts/{id}/import", post(import))
         .route("/accounts/{id}/pause", post(pause))
         .route("/accounts/{id}/resume", post(resume))
@@ -86,6 +90,7 @@ async fn show(State(web): State<Web>, Path(id): Path<String>, session: Session) 
         @if let Some(problem) = row.last_run.as_ref().and_then(|run| run.problem.as_ref()) { p.problem { (page::words(problem)) } }
         div.bar {
             (button(&session, &format!("{path}/import"), "Import now", "main"))
+            (button(&session, &format!("{path}/check"), "Check", ""))
             @if account.enabled { (button(&session, &format!("{path}/pause"), "Pause", "")) }
             @else { (button(&session, &format!("{path}/resume"), "Resume", "")) }
             a.button href={ "/messages?account=" (account.id) } { "Messages" }
@@ -133,6 +138,49 @@ async fn import(State(web): State<Web>, Path(id): Path<String>, _posted: Posted)
     let row = find(&web, &id).await?;
     let id = row.account.id.as_str();
     done(id, manage(&web).ask_for_run(id).await)
+}
+
+/// Tries credential, token, mailbox and folders; the one page that asks Microsoft, because somebody pressed for it.
+async fn check(State(web): State<Web>, Path(id): Path<String>, _posted: Posted) -> Result<Response, Response> {
+    let row = find(&web, &id).await?;
+    let id = row.account.id.as_str();
+    // A console that may not read access tokens cannot try them either.
+    let Some(archive) = web.archive.clone() else {
+        let body = html! {
+            p.problem { "This console may not read access tokens, so it cannot try the mailbox. The account's last run says how it is." }
+            p { a href={ "/accounts/" (id) } { "Back" } }
+        };
+        return Ok(page::console(StatusCode::CONFLICT, PLACE, "Not done", &body));
+    };
+    let importer = Importer::new(web.ports.clone(), Arc::clone(&web.tokens), archive);
+    let steps = importer.check(id, PATIENCE).await;
+    let steps = steps.map_err(|error| page::trouble(&error.to_string()))?;
+    let good = steps.iter().all(|step| step.ok);
+    let now = web.ports.clock.now();
+    let body = html! {
+        @if good { p.good { "Everything works." } } @else { p.problem { "Mend the step that failed, then check again." } }
+        table.cards {
+            thead { tr { th { "Step" } th { "Result" } th { "What came back" } } }
+            tbody {
+                @for step in &steps {
+                    tr {
+                        td data-name="Step" { (step.what) }
+                        td data-name="Result" { @if step.ok { span.ok { "ok" } } @else { span.bad { "failed" } } }
+                        td data-name="What came back" {
+                            (page::words(&step.detail))
+                            @if let Some(fix) = &step.fix { p { "Mend it: " (page::words(fix)) } }
+                            @if let Some(ids) = &step.ids { p.quiet { "For Microsoft's support: " (ids) } }
+                        }
+                    }
+                }
+            }
+        }
+        h2 { "To copy" }
+        p.quiet { "No secret is in it." }
+        pre { (report(&format!("Check of account {id}, {now:.0}"), &steps)) }
+        p { a href={ "/accounts/" (id) } { "Back" } }
+    };
+    Ok(page::console(StatusCode::OK, PLACE, &format!("Check of {id}"), &body))
 }
 
 async fn pause(State(web): State<Web>, Path(id): Path<String>, _posted: Posted) -> Result<Response, Response> {

@@ -10,7 +10,8 @@ use axum::{
 use maud::{Markup, html};
 
 use crate::{
-    credential::{Credential, CredentialForm, GrantType},
+    credential::{ClientCertificate, ClientInput, Credential, CredentialForm, GrantType, expiry},
+    field::FieldError,
     manage::Manage,
     secret::Secret,
     web::{
@@ -50,6 +51,35 @@ fn typed(fields: &Fields, id: &str) -> CredentialForm {
         client_id: fields.text("client_id").to_owned(),
         scope: fields.text("scope").to_owned(),
         graph_url: fields.given("graph_url").map(str::to_owned),
+    }
+}
+
+/// How the app proves itself, if anything was typed about it: one of the three, not several.
+fn proof(fields: &Fields) -> Result<Option<ClientInput>, FieldError> {
+    let expires_at = expiry("secret expiry", fields.text("secret_expires"))?;
+    let given = (
+        fields.given("client_secret"),
+        fields.given("certificate"),
+        fields.given("federated_token_file"),
+    );
+    match given {
+        (None, None, None) if expires_at.is_some() => Err(FieldError::new(
+            "secret expiry",
+            "it goes with a new client secret; give both",
+        )),
+        (None, None, None) => Ok(None),
+        (Some(secret), None, None) => Ok(Some(ClientInput::Secret {
+            secret: Secret::new(secret),
+            expires_at,
+        })),
+        (None, Some(pem), None) => {
+            ClientCertificate::from_pem(&Secret::new(pem)).map(|it| Some(ClientInput::Certificate(Box::new(it))))
+        }
+        (None, None, Some(path)) => Ok(Some(ClientInput::FederatedFile(path.to_owned()))),
+        _ => Err(FieldError::new(
+            "client secret",
+            "give a client secret, a certificate or a federated token file, not several of them",
+        )),
     }
 }
 
@@ -97,6 +127,17 @@ fn draw(web: &Web, session: &Session, form: &CredentialForm, is_new: bool, wrong
             (field("token_url", "access token URL", "Access token URL", "The same place: OAuth 2.0 token endpoint (v2).", "text", &form.token_url, "https://login.microsoftonline.com/your-tenant-id/oauth2/v2.0/token"))
             (field("client_id", "client id", "Client id", "App registrations, your app, Overview: Application (client) ID.", "text", &form.client_id, "00000000-0000-0000-0000-000000000000"))
             (field("client_secret", "client secret", "Client secret", if is_new { "App registrations, your app, Certificates & secrets: the Value of a client secret, not its Secret ID. The portal shows it once." } else { "Leave it empty to keep the one there is. Otherwise the Value of a new client secret (Certificates & secrets)." }, "password", "", ""))
+            (field("secret_expires", "secret expiry", "The client secret expires (optional)", "As the portal shows it, such as 2027-01-31. Postroom warns 60, 30, 14, 7 and 1 days before.", "text", "", "2027-01-31"))
+            @if !is_new {
+                label.choice { input type="checkbox" name="roll" value="yes"; " Keep the old client secret until the new one has worked" }
+            }
+            div.field {
+                label for="certificate" { "Certificate, instead of a client secret" }
+                p.hint id="certificate-hint" { "One PEM text with BEGIN CERTIFICATE and BEGIN PRIVATE KEY (RSA). The certificate alone is uploaded under Certificates & secrets, Certificates. The key goes to the vault and is never shown." }
+                textarea id="certificate" name="certificate" rows="3" autocomplete="off" spellcheck="false" aria-describedby="certificate-hint" {}
+                @if let Some(reason) = wrong.here("certificate") { p.wrong id="certificate-wrong" { (page::words(reason)) } }
+            }
+            (field("federated_token_file", "federated token file", "Federated token file, instead of any secret", "The whole path of a file that somebody else writes and renews: Kubernetes, a CI runner, SPIFFE. The app trusts its issuer under Certificates & secrets, Federated credentials.", "text", "", "/var/run/secrets/azure/tokens/azure-identity-token"))
             (field("scope", "scope", "Scope", "Client credentials: https://graph.microsoft.com/.default. Authorization code: permissions as under API permissions, for example Mail.ReadWrite offline_access; openid and profile are added.", "text", &form.scope, "Mail.ReadWrite offline_access"))
             (field("graph_url", "Graph URL", "Graph URL (optional)", "Follows from the login host. Only needed for the US Government L5 cloud and for tests.", "text", form.graph_url.as_deref().unwrap_or_default(), "https://graph.microsoft.com/v1.0"))
             div.field {
@@ -123,9 +164,16 @@ async fn blank(State(web): State<Web>, session: Session) -> Response {
 
 async fn add(State(web): State<Web>, posted: Posted) -> Result<Response, Response> {
     let form = typed(&posted.fields, posted.fields.text("id"));
-    let secret = Secret::new(posted.fields.text("client_secret"));
     let manage = Manage::new(&web.ports, &web.trusted, "console");
-    match manage.add_credential(&form, &secret).await {
+    let made = match proof(&posted.fields) {
+        Ok(input) => {
+            // Without anything the refusal of an empty client secret says what is missing.
+            let input = input.unwrap_or_else(|| ClientInput::secret(Secret::new("")));
+            manage.add_credential_with(&form, &input).await
+        }
+        Err(error) => Err(error.into()),
+    };
+    match made {
         Ok((credential, warnings)) => Ok(saved(&credential.id.to_string(), &warnings)),
         Err(error) => {
             let body = draw(&web, &posted.session, &form, true, &Wrong::of(&error)?);
@@ -163,9 +211,15 @@ async fn edit(State(web): State<Web>, Path(id): Path<String>, session: Session) 
 async fn save(State(web): State<Web>, Path(id): Path<String>, posted: Posted) -> Result<Response, Response> {
     let row = find(&web, &id).await?;
     let form = typed(&posted.fields, row.credential.id.as_str());
-    let secret = posted.fields.given("client_secret").map(Secret::new);
     let manage = Manage::new(&web.ports, &web.trusted, "console");
-    match manage.edit_credential(&row, &form, secret.as_ref()).await {
+    let changed = match proof(&posted.fields) {
+        Ok(Some(ClientInput::Secret { secret, expires_at })) if posted.fields.ticked("roll") => {
+            manage.edit_and_roll(&row, &form, &secret, expires_at).await
+        }
+        Ok(input) => manage.edit_credential_with(&row, &form, input.as_ref()).await,
+        Err(error) => Err(error.into()),
+    };
+    match changed {
         Ok(warnings) => Ok(saved(row.credential.id.as_str(), &warnings)),
         Err(error) => {
             let body = draw(&web, &posted.session, &form, false, &Wrong::of(&error)?);

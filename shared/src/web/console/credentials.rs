@@ -78,6 +78,7 @@ async fn list(State(web): State<Web>, session: Session) -> Result<Response, Resp
     let rows = rows.map_err(|error| page::trouble(&error.to_string()))?;
     let now = web.ports.clock.now();
     let body = html! {
+        (parts::banner(&rows, now))
         div.bar { a.button.main href="/credentials/new" { "+ New credential" } }
         @if rows.is_empty() {
             p { "No credentials yet. A credential is an app registration in Entra ID, with which Postroom gets into mailboxes." }
@@ -112,6 +113,7 @@ async fn show(State(web): State<Web>, Path(id): Path<String>, session: Session) 
     let delegated = credential.grant_type == GrantType::AuthorizationCode;
     let now = web.ports.clock.now();
     let body = html! {
+        (parts::banner([&row], now))
         p { (credential_state(&row, now)) }
         @if let Some(problem) = &row.problem { p.problem { (page::words(problem)) } }
         @if let Some(sign_in) = row.sign_in.as_ref().filter(|sign_in| delegated && sign_in.asked != credential.asked_scope()) {
@@ -130,7 +132,17 @@ async fn show(State(web): State<Web>, Path(id): Path<String>, session: Session) 
             @if let Some(url) = &credential.authorization_url { dt { "Authorization URL" } dd { (url) } }
             dt { "Access token URL" } dd { (credential.token_url) }
             dt { "Client id" } dd { (credential.client_id) }
-            dt { "Client secret" } dd { "in the vault; it is never shown" }
+            dt { "Proves itself by" } dd { (credential.authentication.words()) @if credential.authentication.has_secret() { "; what is secret is in the vault and never shown" } }
+            @if let Some(at) = credential.secret_expires_at { dt { "Expires" } dd { (instant(at)) } }
+            @if credential.next_secret.is_some() {
+                dt { "Next client secret" }
+                dd {
+                    @match &row.next_refused {
+                        Some(refused) => { "does not work, the old one is used: " (page::words(&refused.what)) }
+                        None => { "waits for the next request for a token; the old one stays until it has worked" }
+                    }
+                }
+            }
             dt { "Scope" } dd { (credential.scope) }
             dt { "Graph URL" } dd { (credential.graph_url) }
             dt { "Redirect URI" } dd { (web.redirect_uri()) }

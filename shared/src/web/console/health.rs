@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-use super::parts::{ago, button, state};
+use super::parts::{ago, banner, button, state};
 
 /// Acts shown.
 const ACTS: usize = 20;
@@ -40,7 +40,8 @@ async fn health(State(web): State<Web>, session: Session) -> Result<Response, Re
     let audit = Audit::new(Arc::clone(store), Arc::clone(&web.ports.rng));
     let acts = audit.page(ACTS, None).await.map_err(trouble)?;
     let body = html! {
-        @if silent == 0 && apps.is_empty() && waiting.is_empty() { p.good { "All is well: nobody is silent, nobody has to act." } }
+        @if silent == 0 && apps.is_empty() && waiting.is_empty() && credentials.iter().all(|row| crate::warning::of(row, now).is_empty()) { p.good { "All is well: nobody is silent, nobody has to act." } }
+        (banner(&credentials, now))
         @if silent > 0 { p.problem { (silent) " of " (rows.len()) " accounts had no success for three of their intervals." } }
         @for app in &apps { p.problem { "Microsoft refuses the app " code { (app.client_id) } " since " (instant(app.opened_at)) ": " (words(&app.problem)) } }
         @for row in &waiting {
@@ -68,6 +69,7 @@ async fn health(State(web): State<Web>, session: Session) -> Result<Response, Re
             thead { tr { th { "When" } th { "Through" } th { "What" } } }
             tbody { @for act in &acts.records { tr { td data-name="When" { (instant(act.at)) } td data-name="Through" { (act.by) } td data-name="What" { (words(&act.what)) } } } }
         }
+        p { a href="/errors" { "What Microsoft's error codes mean" } }
         p.quiet { "For monitors: " code { "/healthz" } " answers 503 as soon as an account is silent." }
         (button(&session, "/sign-out", "Sign out of the console", ""))
     };

@@ -4,6 +4,7 @@ mod account_form;
 mod accounts;
 mod credential_form;
 mod credentials;
+mod errors;
 mod health;
 mod messages;
 mod owed;
@@ -33,6 +34,7 @@ pub(super) fn routes() -> Router<Web> {
         .merge(messages::routes())
         .merge(owed::routes())
         .merge(health::routes())
+        .merge(errors::routes())
 }
 
 /// What every page is drawn with.

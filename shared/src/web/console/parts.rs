@@ -77,6 +77,17 @@ pub(super) fn state(row: &AccountRow, now: Timestamp) -> Markup {
     }
 }
 
+/// What ends soon, above a page.
+pub(super) fn banner<'a>(rows: impl IntoIterator<Item = &'a CredentialRow>, now: Timestamp) -> Markup {
+    let mut warnings: Vec<_> = rows.into_iter().flat_map(|row| crate::warning::of(row, now)).collect();
+    warnings.sort_by_key(|warning| warning.ends_at);
+    html! {
+        @for warning in &warnings {
+            p.warning role="status" { a href={ "/credentials/" (warning.credential) } { (warning.credential) } ": " (page::words(&warning.text)) }
+        }
+    }
+}
+
 /// How a credential is, in words.
 pub(super) fn credential_state(row: &CredentialRow, now: Timestamp) -> Markup {
     let delegated = row.credential.grant_type == GrantType::AuthorizationCode;
@@ -134,7 +145,7 @@ impl Wrong {
         }
     }
 
-    fn here(&self, name: &str) -> Option<&str> {
+    pub(super) fn here(&self, name: &str) -> Option<&str> {
         (self.field == name && !name.is_empty()).then_some(self.reason.as_str())
     }
 }

@@ -1,11 +1,7 @@
-//! A storm: one seed decides faults, crashes, frozen runs, several importers and an admin; afterwards nothing is lost.
-//!
-//! `POSTROOM_SEED=n` repeats one storm and tells it; `POSTROOM_SEEDS=n` says how many there are, `POSTROOM_FIRST=n` where
-//! they begin.
+//! A storm: one seed decides faults, crashes, frozen runs, several importers, renewals and an admin; afterwards nothing is lost.
 
 mod admin;
 mod check;
-mod found;
 mod plan;
 
 use std::{
@@ -17,27 +13,56 @@ use std::{
     time::Duration,
 };
 
+use super::Hits;
+use crate::world::{Backend, Bend, Crash, DESK, InProcess, Logs, Process, World};
 use jiff::Timestamp;
 use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
-use sha2::{Digest as _, Sha256};
 use shared::{
     import::{RunOptions, report::Outcome},
     memory::PausedClock,
     ports::Clock,
 };
-use simulator::{Latency, Options, Readings};
-use tests::world::{DESK, InProcess, Point, Process, World};
+use simulator::{Latency, Options, Readings, User};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use plan::Shape;
 
-/// Seeds of the gate: about a third of a second each.
-const SEEDS: u64 = 160;
+/// One storm in this many is logged at the finest level, and the log searched for secrets; it takes several times as long.
+const LOGGED: u64 = 50;
+/// Who signs in where a storm's credential is a person's.
+const ADA: &str = "ada@harbour-homes.example";
+
+thread_local! {
+    /// Happenings of the last storm in this thread, however it ended.
+    static HAPPENINGS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Storms that the search for the fewest happenings may take.
+const SHRINKING: usize = 60;
+
+/// Which of the things that happen in a storm are left out: to find those that a failure needs.
+pub type Skip = BTreeSet<usize>;
+
+/// What a storm came to.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// A digest of everything that happened and of the end state: the same seed, the same digest.
+    pub digest: String,
+    /// Things that went wrong or were done, each of which could have been left out.
+    pub happenings: usize,
+    /// Bends, deaths and faults that were met.
+    pub faults: u64,
+    /// Which calls were bent how.
+    pub hits: Hits,
+}
 
 /// A storm over one world.
 struct Storm {
     world: World,
     shape: Shape,
+    skip: Skip,
+    happenings: Cell<usize>,
+    crashes: RefCell<Vec<Crash>>,
     rng: RefCell<SmallRng>,
     trace: RefCell<Vec<String>>,
     loud: bool,
@@ -66,24 +91,34 @@ impl Clock for Skewed {
 }
 
 impl Storm {
-    fn new(seed: u64, loud: bool) -> Self {
+    fn new(seed: u64, loud: bool, skip: Skip) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
         let shape = Shape::draw(&mut rng);
         let readings = Readings::all_variants();
-        let world = World::with(
-            seed,
-            Options {
-                vary_mime: shape.vary_mime,
-                readings: readings[shape.reading % readings.len()],
-                ..Options::default()
-            },
-        );
+        let mut options = Options {
+            vary_mime: shape.vary_mime,
+            readings: readings[shape.reading % readings.len()],
+            light_tokens: true,
+            ..Options::default()
+        };
+        if let Some(rotation) = shape.person {
+            options.users = vec![User::new(ADA, "Ada Moor").with_shared(DESK).with_shared(plan::SIDE)];
+            options.permissions = ["Mail.ReadWrite.Shared", "Mail.Read.Shared", "User.Read"]
+                .map(str::to_owned)
+                .to_vec();
+            options.rotation = rotation;
+        }
+        let logs = seed.is_multiple_of(LOGGED).then(Logs::capture);
+        let world = World::on(seed, options, Backend::Memory, logs);
         if !shape.is_orderly() {
             world.forgive_haste();
         }
         Self {
             world,
             shape,
+            skip,
+            happenings: Cell::new(0),
+            crashes: RefCell::default(),
             rng: RefCell::new(rng),
             trace: RefCell::default(),
             loud,
@@ -118,6 +153,14 @@ impl Storm {
         choose(&mut self.rng.borrow_mut())
     }
 
+    /// Whether the next thing happens, or is left out.
+    fn happens(&self) -> bool {
+        let number = self.happenings.get();
+        self.happenings.set(number + 1);
+        HAPPENINGS.with(|last| last.set(number + 1));
+        !self.skip.contains(&number)
+    }
+
     fn asked(&self) -> Vec<(String, String)> {
         self.wires.borrow().iter().flat_map(|wire| wire.asked()).collect()
     }
@@ -132,6 +175,7 @@ impl Storm {
         let clock = Arc::new(Skewed(self.world.clock.clone(), wrong));
         let process = self.world.process(&format!("p{}", self.lives.get()), clock);
         self.wires.borrow_mut().push(Arc::clone(&process.wire));
+        self.crashes.borrow_mut().push(process.crash.clone());
         process
     }
 
@@ -152,6 +196,16 @@ impl Storm {
         }
     }
 
+    /// Bends of the next run.
+    fn bends(&self) -> Vec<(usize, Bend)> {
+        if !self.shape.bends {
+            return Vec::new();
+        }
+        let count = self.draw(|rng| rng.random_range(0..4));
+        let drawn = (0..count).map(|_| self.draw(|rng| (rng.random_range(0..150), plan::bend(rng))));
+        drawn.filter(|_| self.happens()).collect()
+    }
+
     /// One run of one process, which may die or freeze in it. `false`: the process is no more.
     async fn one_run(self: &Rc<Self>, process: &Rc<Process>) -> bool {
         let id = self.draw(|rng| self.ids()[rng.random_range(0..self.ids().len())]);
@@ -167,11 +221,7 @@ impl Storm {
                 reason = "below 400, never below 0"
             )]
             let step = (rng.random_range(0.0_f64..1.0).powi(2) * 400.0) as usize;
-            let point = if rng.random() {
-                Point::Before(step)
-            } else {
-                Point::After(step)
-            };
+            let point = (step, if rng.random() { Bend::Before } else { Bend::After });
             (
                 rng.random_ratio(1, 5).then(|| rng.random_range(1..120)),
                 rng.random_range(0..90),
@@ -181,9 +231,10 @@ impl Storm {
         options.deadline =
             deadline.map(|seconds| shared::time::plus(self.world.clock.now(), Duration::from_secs(seconds)));
         options.patience = Duration::from_secs(patience);
-        if let Some(point) = point.filter(|_| self.shape.crashes || self.shape.zombies) {
-            process.crash.arm(point);
-        }
+        let point = point.filter(|_| self.shape.crashes || self.shape.zombies);
+        let mut plan = self.bends();
+        plan.extend(point.filter(|_| self.happens()));
+        process.crash.plan(plan);
         let looked = self.draw(|rng| rng.random_ratio(1, 6));
         let before = if looked {
             self.at_rest(id).await
@@ -260,6 +311,9 @@ impl Storm {
             });
             tokio::time::sleep(Duration::from_millis(pause)).await;
             let kind = self.draw(|rng| rng.random_range(0..20));
+            if !self.happens() {
+                continue;
+            }
             match kind {
                 0..5 if self.shape.wire => {
                     let spec = self.draw(plan::wire_fault);
@@ -337,6 +391,7 @@ impl Storm {
             simulator.create_folder(DESK, "Orders", false).expect("a folder");
         }
         self.mend_accounts().await;
+        self.mend_sign_in().await;
         self.say("the storm is over");
         let process = self.process();
         for round in 0.. {
@@ -367,6 +422,9 @@ impl Storm {
         if self.shape.admin {
             actors.push(spawn_local(Rc::clone(&self).administer()));
         }
+        if self.shape.person.is_some() {
+            actors.push(spawn_local(Rc::clone(&self).renewing()));
+        }
         for actor in actors {
             actor.await.expect("an actor");
         }
@@ -375,73 +433,70 @@ impl Storm {
     }
 }
 
-/// One storm, from the beginning to the end; what it came to, digested.
-fn storm(seed: u64, loud: bool) -> String {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime");
-    LocalSet::new().block_on(&runtime, async {
-        let storm = Rc::new(Storm::new(seed, loud));
-        let whole = spawn_local(Rc::clone(&storm).whole());
-        if let Err(error) = whole.await {
-            std::panic::resume_unwind(error.into_panic());
+/// One storm, from the beginning to the end; what did not hold, if something did not.
+pub fn storm(seed: u64, loud: bool, skip: &Skip) -> Result<Told, String> {
+    let whole = AssertUnwindSafe(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        LocalSet::new().block_on(&runtime, async {
+            let storm = Rc::new(Storm::new(seed, loud, skip.clone()));
+            let whole = spawn_local(Rc::clone(&storm).whole());
+            if let Err(error) = whole.await {
+                std::panic::resume_unwind(error.into_panic());
+            }
+            storm.told()
+        })
+    });
+    super::quietly(|| catch_unwind(whole))
+}
+
+/// The fewest happenings with which a seed still fails: halves are left out, then quarters, and so on, at most `tries` times.
+pub fn shrink(seed: u64, happenings: usize, tries: usize) -> Skip {
+    let (mut skip, mut left) = (Skip::new(), tries);
+    let mut size = happenings.div_ceil(2).max(1);
+    loop {
+        let mut helped = false;
+        for start in (0..happenings).step_by(size) {
+            let without: Skip = (start..(start + size).min(happenings))
+                .chain(skip.iter().copied())
+                .collect();
+            if without.len() == skip.len() {
+                continue;
+            }
+            if left == 0 {
+                return skip;
+            }
+            left -= 1;
+            if storm(seed, false, &without).is_err() {
+                skip = without;
+                helped = true;
+            }
         }
-        shared::import::fetch::hex(&Sha256::digest(storm.end_state()))
-    })
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a person who repeats a storm says so in the environment"
-)]
-fn asked_for(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
-fn all(seeds: impl Iterator<Item = u64>) {
-    let mut failed = Vec::new();
-    for seed in seeds {
-        if catch_unwind(AssertUnwindSafe(|| storm(seed, false))).is_err() {
-            println!(
-                "SEED={seed}; again: POSTROOM_SEED={seed} cargo test -p tests --test engine storm::one -- --nocapture"
-            );
-            failed.push(seed);
+        if size == 1 && !helped {
+            return skip;
         }
+        size = (size / 2).max(1);
     }
-    assert!(failed.is_empty(), "storms that did not end well: {failed:?}");
 }
 
-fn seeds() -> std::ops::Range<u64> {
-    let first = asked_for("POSTROOM_FIRST").unwrap_or(0);
-    first..first + asked_for("POSTROOM_SEEDS").unwrap_or(SEEDS)
-}
-
-#[test]
-fn even_seeds() {
-    all(seeds().step_by(2));
-}
-
-#[test]
-fn odd_seeds() {
-    all(seeds().skip(1).step_by(2));
-}
-
-#[test]
-fn one() {
-    storm(asked_for("POSTROOM_SEED").unwrap_or(7), true);
-}
-
-/// Seeds that found something once.
-#[test]
-fn seeds_to_remember() {
-    all([145, 196, 413, 712].into_iter());
-}
-
-#[test]
-fn the_same_seed_is_the_same_storm() {
-    for seed in [3, 14, 159] {
-        assert_eq!(storm(seed, false), storm(seed, false), "seed {seed}");
+/// A failure for a person: what did not hold, the happenings it needs, and how to see it again.
+pub fn explain(seed: u64, what: &str) -> String {
+    if storm(seed, false, &Skip::new()).is_ok() {
+        return format!("SEED={seed}: {what}\nonce, and not a second time: something of it is not decided by the seed");
     }
+    let happenings = HAPPENINGS.with(Cell::get);
+    let skip = shrink(seed, happenings, SHRINKING);
+    let left: Vec<String> = skip.iter().map(usize::to_string).collect();
+    let flag = if left.is_empty() {
+        String::new()
+    } else {
+        format!(" --skip {}", left.join(","))
+    };
+    let needed = happenings - skip.len();
+    format!(
+        "SEED={seed}: {what}\n{needed} of {happenings} happenings are needed; again: cargo run -p tests --bin campaign -- seed {seed}{flag}"
+    )
 }

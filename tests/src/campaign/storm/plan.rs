@@ -1,9 +1,11 @@
 //! What a seed decides: the shape of a storm, its faults, and what happens to the mailboxes meanwhile.
 
+use crate::world::{Bend, DESK};
 use rand::{Rng as _, rngs::SmallRng, seq::IndexedRandom as _};
 use shared::memory::{PublisherFault, StoreCall, StoreFault, VaultCall, VaultFault};
-use simulator::{Corruption, Cut, Delivery, Fault, FaultSpec, RequestKind, RetryAfter, Simulator, Times, Wording};
-use tests::world::DESK;
+use simulator::{
+    Corruption, Cut, Delivery, Fault, FaultSpec, RequestKind, RetryAfter, Rotation, Simulator, Times, Wording,
+};
 
 /// The mailbox of the third account.
 pub(super) const SIDE: &str = "side@harbour-homes.example";
@@ -23,6 +25,8 @@ pub(super) struct Shape {
     pub admin: bool,
     pub folders: bool,
     pub neighbours: bool,
+    pub bends: bool,
+    pub person: Option<Rotation>,
     pub vary_mime: bool,
     pub acts: usize,
     pub processes: usize,
@@ -40,6 +44,12 @@ impl Shape {
             admin: rng.random_ratio(1, 2),
             folders: rng.random_ratio(1, 2),
             neighbours: rng.random_ratio(2, 3),
+            bends: rng.random_ratio(2, 3),
+            person: match rng.random_range(0..8) {
+                0 | 1 => Some(Rotation::EntraOldStaysValid),
+                2 => Some(Rotation::Strict),
+                _ => None,
+            },
             vary_mime: rng.random_ratio(1, 3),
             acts: rng.random_range(15..60),
             processes: rng.random_range(1..=3),
@@ -49,7 +59,7 @@ impl Shape {
 
     /// Whoever dies, freezes or loses the lease forgets what Microsoft asked for.
     pub(super) fn is_orderly(&self) -> bool {
-        !(self.crashes || self.zombies || self.skew || self.admin || self.stores)
+        !(self.crashes || self.zombies || self.skew || self.admin || self.stores || self.bends || self.person.is_some())
     }
 }
 
@@ -195,6 +205,14 @@ pub(super) fn store_fault(rng: &mut SmallRng) -> (Option<StoreCall>, StoreFault,
     .choose(rng)
     .unwrap_or(&Conflict);
     (call, fault, rng.random_range(0..20), rng.random_range(1..4))
+}
+
+/// What becomes of a call that a storm bends.
+pub(super) fn bend(rng: &mut SmallRng) -> Bend {
+    use Bend::{Conflict, Delay, Error, Jump, Lost, Short, Stale, Twice};
+    *[Lost, Error, Conflict, Delay, Twice, Stale, Short, Jump]
+        .choose(rng)
+        .unwrap_or(&Lost)
 }
 
 /// A fault of the publisher.

@@ -2,16 +2,16 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
+use crate::world::DESK;
 use rand::{Rng as _, seq::IndexedRandom as _};
 use shared::{
     account::{Account, AfterImport, FolderName, Mailbox},
     import::debt::{Verb, admin},
-    ports::Clock as _,
-    records::{accounts::Accounts, debts::Debts},
+    ports::{Clock as _, TokenNeed, Tokens as _},
+    records::{accounts::Accounts, credentials::Credentials, debts::Debts},
 };
-use tests::world::DESK;
 
-use super::{Storm, plan::SIDE};
+use super::{ADA, Storm, plan::SIDE};
 
 impl Storm {
     fn accounts(&self) -> Accounts {
@@ -55,7 +55,13 @@ impl Storm {
             let count = self.draw(|rng| rng.random_range(0..40));
             simulator.fill(mailbox, folder, count, 20).expect("filled");
         }
-        self.world.add_credential("app").await;
+        if self.shape.person.is_some() {
+            let scope = "Mail.ReadWrite.Shared User.Read offline_access";
+            let credential = self.world.add_delegated("app", scope).await;
+            self.world.sign_in(&credential, ADA).await.expect("signed in");
+        } else {
+            self.world.add_credential("app").await;
+        }
         for id in self.ids() {
             let mut account = self.blank(id);
             account.after_import = self.after_import();
@@ -68,8 +74,59 @@ impl Storm {
         }
     }
 
+    /// Whoever watches: renews the sign-in now and then; somebody signs in anew where that is asked for, or just so.
+    pub(super) async fn renewing(self: Rc<Self>) {
+        let process = self.process();
+        while !self.over.get() {
+            let pause = self.draw(|rng| rng.random_range(0..2_400_000));
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            let (again, new) = self.draw(|rng| (rng.random_ratio(1, 5), rng.random()));
+            if !self.happens() {
+                continue;
+            }
+            if again {
+                let done = self.sign_in_again().await;
+                self.say(format!("signed in again: {done}"));
+                continue;
+            }
+            process.crash.plan(self.bends());
+            let need = if new { TokenNeed::New } else { TokenNeed::Usable };
+            let token = process.tokens.access_token("app", need).await;
+            process.crash.disarm();
+            self.say(format!(
+                "renewed: {:?}",
+                token.map(|token| token.fresh).map_err(|error| error.what)
+            ));
+        }
+    }
+
+    /// A person who meets an error page leaves, and comes back another time.
+    async fn sign_in_again(&self) -> bool {
+        if self.world.simulator.faults().iter().any(simulator::ArmedFault::is_live) {
+            return false;
+        }
+        let Ok(row) = Credentials::new(self.world.store()).get("app").await else {
+            return false;
+        };
+        self.world.sign_in(&row.credential, ADA).await.is_ok()
+    }
+
+    /// A strictly rotating server and a death in one window end a sign-in: somebody has to sign in again, and does.
+    pub(super) async fn mend_sign_in(&self) {
+        let Some(rotation) = self.shape.person else { return };
+        let row = Credentials::new(self.world.store())
+            .get("app")
+            .await
+            .expect("a credential");
+        let lost = row.needs_sign_in || row.refused_at.is_some() || row.interrupted;
+        self.say(format!("needs sign-in: {} {rotation:?}", row.needs_sign_in));
+        if lost {
+            assert!(self.sign_in_again().await, "nobody can sign in again");
+        }
+    }
+
     async fn add(&self, account: &Account) -> bool {
-        let graph = url::Url::parse(&format!("{}/v1.0", tests::world::ORIGIN)).expect("a URL");
+        let graph = url::Url::parse(&format!("{}/v1.0", crate::world::ORIGIN)).expect("a URL");
         let key = account.mailbox_key(&graph);
         self.accounts().add(account, &key, self.world.clock.now()).await.is_ok()
     }
@@ -80,6 +137,9 @@ impl Storm {
             let pause = self.draw(|rng| rng.random_range(0..900_000));
             tokio::time::sleep(Duration::from_millis(pause)).await;
             let id = self.draw(|rng| self.ids()[rng.random_range(0..self.ids().len())]);
+            if !self.happens() {
+                continue;
+            }
             let Ok(row) = self.accounts().get(id).await else {
                 if self.accounts().get(id).await.is_err() {
                     let done = self.add(&self.blank(id)).await;

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use crate::{campaign::Hits, world::DESK};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use shared::{
     message::{Disposition, Fidelity, Message},
     records::{accounts::Accounts, debts::Debts},
 };
-use tests::world::DESK;
 
-use super::{Storm, plan::SIDE};
+use super::{Storm, Told, plan::SIDE};
 
 impl Storm {
     /// Everything there must be, compared with everything there is.
@@ -20,6 +21,7 @@ impl Storm {
             world.audit().of(id, mailbox).consistent().await;
             self.check_row(id).await;
         }
+        world.commits_in_order();
         for id in ["desk", "side"] {
             let mailbox = if id == "side" { SIDE } else { DESK };
             let messages = world.messages(id).await;
@@ -146,8 +148,24 @@ impl Storm {
         watched
     }
 
+    /// What it came to.
+    pub(super) fn told(&self) -> Told {
+        let mut hits = Hits::default();
+        for crash in self.crashes.borrow().iter() {
+            for (_, op, bend) in crash.met() {
+                hits.add(op, bend);
+            }
+        }
+        Told {
+            digest: shared::import::fetch::hex(&Sha256::digest(self.end_state())),
+            happenings: self.happenings.get(),
+            faults: hits.total() + self.world.simulator.stats().faults_met,
+            hits,
+        }
+    }
+
     /// The end state in one text: the same seed gives the same.
-    pub(super) fn end_state(&self) -> String {
+    fn end_state(&self) -> String {
         let items: Vec<Value> = self
             .world
             .memory

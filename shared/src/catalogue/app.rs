@@ -1,0 +1,52 @@
+//! Entra's numbers about the app and the settings of its credential.
+//!
+//! Meanings: "Microsoft Entra authentication and authorization error codes"; practitioners' reports for the federated ones.
+
+use super::{Class, Row, Screen, Who};
+
+/// By number. The `error` beside them is the usual one; the answer's own decides.
+pub(super) const NUMBERS: &[Row] = &[
+Row::new(Class::App, &[7_000_215, 70002], &["invalid_client"], "the client secret is wrong").fix(Screen::Secrets, "take the secret's Value, not its Secret ID, or make a new one; then `postroom credential edit ID --client-secret-stdin`"),
+Row::new(Class::App, &[7_000_222], &["invalid_client"], "the client secret has expired").fix(Screen::Secrets, "make a new client secret; then `postroom credential edit ID --client-secret-stdin`"),
+Row::new(Class::App, &[7_000_218], &["invalid_client"], "the request carried neither a client secret nor an assertion").fix(Screen::Credential, "give the credential a client secret, a certificate or a federated token"),
+Row::new(Class::App, &[700_016, 70001, 700_011], &["unauthorized_client"], "the app is not known in this tenant").fix(Screen::Overview, "compare the client id and the tenant in the access token URL with this page; if both are right, an admin of that tenant must consent to the app first").status(400),
+Row::new(Class::App, &[7_000_112], &["unauthorized_client"], "the app is disabled in this tenant").fix(Screen::AppProperties, "set Enabled for users to sign in to Yes").status(400).by(Who::TenantAdmin),
+Row::new(Class::App, &[1_000_031], &["unauthorized_client"], "the app cannot be used now: it is disabled, or consent was taken away").fix(Screen::AppProperties, "enable it, and grant admin consent").status(400).by(Who::TenantAdmin),
+Row::new(Class::App, &[7_000_113, 700_030], &["unauthorized_client"], "the app or its publisher may not be used in this tenant").fix(Screen::AppProperties, "allow it, or register the app in the tenant itself").status(400).by(Who::TenantAdmin),
+Row::new(Class::App, &[700_027, 50012], &["invalid_client"], "the certificate that signed is not registered with the app").fix(Screen::Secrets, "upload the certificate (its public part) under Certificates; `postroom credential show ID` tells its thumbprint"),
+Row::new(Class::App, &[50027], &["invalid_client"], "the assertion is not a token that can be read").fix(Screen::Credential, "check that the file of the federated token holds one JWT and nothing else"),
+Row::new(Class::App, &[700_021], &["invalid_client"], "the assertion names another app").fix(Screen::Credential, "compare the client id with the app's Overview page"),
+Row::new(Class::App, &[700_024], &["invalid_client"], "the assertion is outside its time window").fix(Screen::None, "Set the clock of this machine by a time server; for a federated token, check that whoever writes the file renews it"),
+Row::new(Class::App, &[700_025], &["invalid_client"], "the app is registered as a public client, which has no secret").fix(Screen::Authentication, "register the redirect URI under Web, and set Allow public client flows to No"),
+Row::new(Class::Settings, &[9_002_325], &["invalid_request"], "the redirect URI is registered for a single-page app").fix(Screen::Authentication, "remove it there and register it under Web"),
+Row::new(Class::Settings, &[9_002_326], &["invalid_request"], "the redirect URI is registered for a single-page app, whose codes only a browser may redeem").fix(Screen::Authentication, "remove it there and register it under Web"),
+Row::new(Class::Settings, &[9_002_327], &["invalid_request"], "tokens of a single-page app may only be redeemed by a browser").fix(Screen::Authentication, "register the redirect URI under Web; then click the key"),
+Row::new(Class::App, &[70021], &["invalid_client"], "no federated credential of the app matches the token").fix(Screen::Federated, "compare issuer, subject and audience letter by letter; a new one needs some minutes to be known"),
+Row::new(Class::App, &[700_211], &["invalid_client"], "no federated credential of the app has the token's issuer").fix(Screen::Federated, "set Issuer to the `iss` of the token, letter by letter, with or without the slash at its end"),
+Row::new(Class::App, &[700_212], &["invalid_client"], "no federated credential of the app has the token's audience").fix(Screen::Federated, "set Audience to the `aud` of the token; in the global cloud it is `api://AzureADTokenExchange`"),
+Row::new(Class::App, &[700_213], &["invalid_client"], "no federated credential of the app has the token's subject").fix(Screen::Federated, "set Subject to the `sub` of the token; a new one needs some minutes to be known"),
+Row::new(Class::App, &[7_002_137], &["invalid_client"], "the token's subject is not the federated credential's").fix(Screen::Federated, "set Subject to the `sub` of the token, letter by letter"),
+Row::new(Class::App, &[7_002_138], &["invalid_client"], "the token's subject differs from the federated credential's in the case of letters only").fix(Screen::Federated, "set Subject to the `sub` of the token; capital and small letters count"),
+Row::new(Class::Settings, &[90002], &["invalid_request"], "the tenant in the access token URL does not exist in this cloud").fix(Screen::Overview, "copy Directory (tenant) id into the URLs; check that the login host is the one of your cloud"),
+Row::new(Class::Settings, &[50059], &["invalid_request"], "the request does not tell which tenant is meant").fix(Screen::Overview, "put Directory (tenant) id into the URLs"),
+Row::new(Class::Settings, &[9_001_023], &["invalid_request"], "`common`, `organizations` or `consumers` in the access token URL does not say whose mailboxes").fix(Screen::Overview, "put Directory (tenant) id in its place"),
+Row::new(Class::Settings, &[50194], &["invalid_request"], "the app belongs to one tenant, and the URL says `common`").fix(Screen::Overview, "put Directory (tenant) id in its place"),
+Row::new(Class::Settings, &[70011, 28002, 28003], &["invalid_scope"], "the scope is not valid").fix(Screen::Credential, "client credentials take exactly `https://graph.microsoft.com/.default` (of your cloud); people take for example `Mail.ReadWrite offline_access`"),
+Row::new(Class::Settings, &[1_002_012], &["invalid_scope"], "client credentials take one scope, and it ends in `/.default`").fix(Screen::Credential, "set the scope to `https://graph.microsoft.com/.default` (of your cloud)"),
+Row::new(Class::Settings, &[700_022], &["invalid_scope"], "the scope names more than one resource").fix(Screen::Credential, "leave only Graph's permissions in it"),
+Row::new(Class::Settings, &[700_023], &["invalid_scope"], "the scope or the assertion names no resource that can be meant").fix(Screen::Credential, "set the scope to Graph's; for a certificate, check the tenant in the access token URL"),
+Row::new(Class::Settings, &[500_011, 50001], &["invalid_resource"], "the resource in the scope does not exist in this tenant").fix(Screen::Credential, "check that the scope names the Graph of your cloud"),
+Row::new(Class::App, &[650_052], &["invalid_client"], "the app asks for a service that the tenant has not got, or that nobody consented to").fix(Screen::Permissions, "remove that permission, or grant admin consent").status(400).by(Who::TenantAdmin),
+Row::new(Class::App, &[650_056], &["invalid_client"], "the app lists no permission for what it asks, or nobody consented to it").fix(Screen::Permissions, "add Microsoft Graph permissions for mail and grant admin consent").status(400).by(Who::TenantAdmin),
+Row::new(Class::App, &[650_057], &["invalid_client"], "the resource asked for is not among those the app lists").fix(Screen::Permissions, "add the Microsoft Graph permissions for mail").status(400),
+Row::new(Class::Settings, &[90094], &["access_denied"], "an admin must consent to these permissions").fix(Screen::Permissions, "press Grant admin consent, or send the admin the consent link of the credential's page in Postroom").by(Who::TenantAdmin),
+Row::new(Class::Settings, &[90095], &["access_denied"], "a request for consent waits for an admin").fix(Screen::ConsentRequests, "approve it").by(Who::TenantAdmin),
+Row::new(Class::Settings, &[65004], &["access_denied"], "the person who signed in, or an admin, declined").fix(Screen::Key, "click the key again and accept").by(Who::User),
+Row::new(Class::App, &[65005], &["invalid_client"], "the app lists permissions that do not exist in this tenant").fix(Screen::Permissions, "remove those of services the tenant has not got").status(400),
+Row::new(Class::Settings, &[50105], &["access_denied"], "the person is not assigned to the app").fix(Screen::AppUsers, "assign the person, or set Assignment required to No in the app's properties").by(Who::TenantAdmin),
+Row::new(Class::Settings, &[50011, 500_112], &["invalid_request"], "the redirect URI is not the registered one").fix(Screen::Authentication, "register, under Web, the one Postroom shows, letter by letter"),
+Row::new(Class::Settings, &[50020], &["access_denied"], "the person belongs to another tenant").fix(Screen::Key, "sign in with an account of this tenant, or let an admin invite the person as a guest").by(Who::User),
+Row::new(Class::Settings, &[900_144, 900_561, 9_002_313], &["invalid_request"], "Microsoft says that the request is malformed").fix(Screen::Credential, "check that the access token URL ends in `/oauth2/v2.0/token`"),
+Row::new(Class::Settings, &[70003], &["unsupported_grant_type"], "the endpoint does not know this grant type").fix(Screen::Credential, "check that the access token URL ends in `/oauth2/v2.0/token`"),
+Row::new(Class::Settings, &[90038, 900_382, 900_432], &["invalid_request"], "the tenant belongs to another national cloud").fix(Screen::Credential, "use the login host and the Graph of that cloud"),
+];

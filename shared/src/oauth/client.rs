@@ -1,0 +1,193 @@
+//! The app's proof of itself at the token endpoint: read from the vault or from whoever makes it, built anew for each request.
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::{
+    credential::{ClientAuthentication, ClientCertificate, Credential, NextSecret},
+    ports::{SecretName, Stage},
+    records::credentials::{CredentialRow, NextRefused, TokenOutcome},
+    secret::Secret,
+    time::between,
+};
+
+use super::{
+    error::{TokenError, TokenErrorKind},
+    token::TokenService,
+};
+
+/// How long a next secret that was refused is left alone.
+const NEXT_AGAIN: std::time::Duration = std::time::Duration::from_mins(15);
+/// The audience that Entra wants in a federated token, by cloud (Microsoft, "workload identity federation").
+pub fn federated_audience(login_host: &str) -> &'static str {
+    match login_host {
+        "login.microsoftonline.us" => "api://AzureADTokenExchangeUSGov",
+        "login.partner.microsoftonline.cn" | "login.chinacloudapi.cn" => "api://AzureADTokenExchangeChina",
+        _ => "api://AzureADTokenExchange",
+    }
+}
+
+/// Gets tokens of an issuer that Entra trusts. One machine: a file that somebody else renews. AWS: STS.
+///
+/// Called once per request to the token endpoint; nothing is kept. Errors are sentences for an admin that say where to mend
+/// it, and never repeat what was read.
+#[async_trait]
+pub trait FederatedTokens: Send + Sync {
+    /// The token in this file, without blanks at its ends.
+    async fn in_file(&self, path: &str) -> Result<Secret, String>;
+    /// A token that the platform makes for this audience.
+    async fn of_platform(&self, audience: &str) -> Result<Secret, String>;
+}
+
+/// How the app proves itself.
+pub(super) enum Proof {
+    Secret(Secret),
+    Certificate(Box<ClientCertificate>),
+    Federated(Secret),
+}
+
+/// A proof, what it is known by to the circuit, and the one that shall take its place.
+pub(super) struct Client {
+    pub(super) proof: Proof,
+    pub(super) known_by: String,
+    /// A next secret that is to be tried first.
+    pub(super) next: Option<Secret>,
+    /// What became of the next secret.
+    tried: Mutex<Option<Result<(), String>>>,
+}
+
+impl Client {
+    pub(super) fn next_worked(&self) {
+        *self.tried.lock().unwrap_or_else(PoisonError::into_inner) = Some(Ok(()));
+    }
+
+    pub(super) fn next_refused(&self, why: String) {
+        *self.tried.lock().unwrap_or_else(PoisonError::into_inner) = Some(Err(why));
+    }
+
+    /// The row after what became of the next secret: it takes the old one's place, or its refusal is noted.
+    pub(super) fn settled(&self, row: &CredentialRow, now: Timestamp, outcome: &mut TokenOutcome) -> CredentialRow {
+        let mut row = row.clone();
+        let tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match (tried, row.credential.next_secret.clone()) {
+            (Some(Ok(())), Some(next)) => {
+                row.credential = rolled_over(&row.credential, next);
+                outcome.credential = Some((row.credential.clone(), row.revision));
+                outcome.next_refused = Some(None);
+            }
+            (Some(Err(what)), Some(_)) => outcome.next_refused = Some(Some(NextRefused { at: now, what })),
+            _ => {}
+        }
+        row
+    }
+}
+
+/// The credential with its next secret in place of the old one.
+fn rolled_over(credential: &Credential, next: NextSecret) -> Credential {
+    Credential {
+        client_secret: next.name,
+        secret_expires_at: next.expires_at,
+        next_secret: None,
+        retired_secrets: credential
+            .retired_secrets
+            .iter()
+            .chain([&credential.client_secret])
+            .cloned()
+            .collect(),
+        ..credential.clone()
+    }
+}
+
+impl TokenService {
+    /// What the app proves itself with, and what it is known by to the circuit.
+    pub(super) async fn client(&self, row: &CredentialRow) -> Result<Client, TokenError> {
+        let credential = &row.credential;
+        let name = &credential.client_secret;
+        let (proof, known_by) = match &credential.authentication {
+            ClientAuthentication::Secret => {
+                let (secret, known_by) = self.of_vault(credential, name).await?;
+                (Proof::Secret(secret), known_by)
+            }
+            ClientAuthentication::Certificate { .. } => {
+                let (pem, known_by) = self.of_vault(credential, name).await?;
+                let certificate = ClientCertificate::from_pem(&pem)
+                    .map_err(|error| TokenError::plain(TokenErrorKind::Client, error.to_string()))?;
+                (Proof::Certificate(Box::new(certificate)), known_by)
+            }
+            ClientAuthentication::FederatedFile { path } => {
+                let token = self.federated()?.in_file(path).await.map_err(federated_trouble)?;
+                (Proof::Federated(jwt(token, path)?), format!("file {path}"))
+            }
+            ClientAuthentication::FederatedAws => {
+                let audience = federated_audience(credential.token_url.host_str().unwrap_or_default());
+                let token = self
+                    .federated()?
+                    .of_platform(audience)
+                    .await
+                    .map_err(federated_trouble)?;
+                (Proof::Federated(token), format!("platform {audience}"))
+            }
+        };
+        let now = self.ports.clock.now();
+        let waits = row
+            .next_refused
+            .as_ref()
+            .is_some_and(|refused| between(refused.at, now) < NEXT_AGAIN);
+        let next = match &credential.next_secret {
+            Some(next) if !waits => self.ports.vault.read(&next.name, Stage::Current).await?,
+            _ => None,
+        };
+        Ok(Client {
+            proof,
+            known_by,
+            next: next.map(|entry| entry.value),
+            tried: Mutex::default(),
+        })
+    }
+
+    async fn of_vault(&self, credential: &Credential, name: &SecretName) -> Result<(Secret, String), TokenError> {
+        let entry = self.ports.vault.read(name, Stage::Current).await?.ok_or_else(|| {
+            TokenError::plain(
+                TokenErrorKind::Client,
+                format!(
+                    "the credential `{0}` has no client secret; set one with `postroom credential edit {0} --client-secret-stdin`",
+                    credential.id
+                ),
+            )
+        })?;
+        Ok((entry.value, format!("{name} {}", entry.version.0)))
+    }
+
+    fn federated(&self) -> Result<&dyn FederatedTokens, TokenError> {
+        self.federated.as_deref().ok_or_else(|| {
+            TokenError::plain(
+                TokenErrorKind::Client,
+                "federated tokens cannot be had here; give the credential a client secret or a certificate",
+            )
+        })
+    }
+}
+
+fn federated_trouble(what: String) -> TokenError {
+    TokenError::plain(TokenErrorKind::Client, what)
+}
+
+/// Only what looks like a token leaves this machine: a path may be mistyped.
+fn jwt(token: Secret, path: &str) -> Result<Secret, TokenError> {
+    let parts: Vec<&str> = token.expose().split('.').collect();
+    let fits = |part: &&str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    if parts.len() == 3 && parts.iter().all(fits) {
+        return Ok(token);
+    }
+    Err(TokenError::plain(
+        TokenErrorKind::Client,
+        format!("the file {path} holds no token (a JWT: three parts with dots between); nothing of it was sent"),
+    ))
+}

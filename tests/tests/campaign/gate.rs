@@ -1,0 +1,49 @@
+//! The counts that hold on every machine; how long they take is printed.
+
+use std::time::Instant;
+
+use tests::campaign::{gate, storm};
+
+const STORMS: u64 = 2_000;
+/// Crashes and lost answers are tried at every step; of the other bends each so-many-th, all of them by `make campaign`.
+const OTHERS: usize = 4;
+/// Faults that a storm meets on the average, at least.
+const FAULTS: u64 = 5;
+
+#[test]
+fn every_step_of_every_scene_in_every_way() {
+    let points = gate::points(OTHERS);
+    println!("{}", points.table);
+    assert!(points.broken.is_empty(), "{}", points.broken.join("\n\n"));
+    assert!(points.count >= 5_000, "only {} points", points.count);
+}
+
+#[test]
+fn two_thousand_storms() {
+    let begun = Instant::now();
+    let (faults, hits, broken) = gate::storms(0..STORMS);
+    println!(
+        "{hits}\n{STORMS} storms, {faults} faults, {:.0} s",
+        begun.elapsed().as_secs_f64()
+    );
+    assert!(broken.is_empty(), "{}", broken.join("\n\n"));
+    assert!(faults >= FAULTS * STORMS, "only {faults} faults in {STORMS} storms");
+}
+
+/// Seeds that found something once.
+#[test]
+fn seeds_to_remember() {
+    for seed in [145, 196, 413, 712] {
+        if let Err(what) = storm::storm(seed, false, &storm::Skip::new()) {
+            panic!("{}", storm::explain(seed, &what));
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_storm() {
+    for seed in [3, 14, 159] {
+        let digest = || storm::storm(seed, false, &storm::Skip::new()).expect("a storm").digest;
+        assert_eq!(digest(), digest(), "seed {seed}");
+    }
+}

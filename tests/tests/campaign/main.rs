@@ -1,0 +1,4 @@
+//! The quick gate of the fault campaign: all points of all scenes on both stores, and two thousand storms.
+
+mod found;
+mod gate;

@@ -1,0 +1,256 @@
+//! How the app proves itself: a certificate, two secrets in turn, a token of another issuer. The simulator verifies each.
+
+use std::sync::Arc;
+
+use local::adapters::TokenFiles;
+use rcgen::{CertificateParams, KeyPair};
+use serde_json::{Value, json};
+use shared::{
+    credential::{ClientAuthentication, ClientCertificate, ClientInput, CredentialForm, GrantType},
+    manage::Manage,
+    oauth::TokenService,
+    origin::{Origin, TrustedOrigins},
+    ports::{Clock as _, SecretName, Stage, TokenNeed, Tokens as _, Vault as _},
+    records::{
+        apps::Apps,
+        credentials::{CredentialRow, Credentials},
+    },
+    secret::Secret,
+};
+use simulator::FederatedCredential;
+use tests::{
+    issuer::{self, AUDIENCE, KEY_ID, signed},
+    world::{ORIGIN, World},
+};
+
+fn certificate() -> (String, Secret) {
+    let (public, both) = issuer::certificate(2027);
+    (public, Secret::new(both))
+}
+
+fn manage(world: &World) -> Manage {
+    let trusted = TrustedOrigins::with(vec![Origin::parse(ORIGIN).expect("an origin")]);
+    Manage::new(&world.ports(), &trusted, "test")
+}
+
+fn form(world: &World) -> CredentialForm {
+    let registration = world.simulator.registration();
+    CredentialForm {
+        id: "app".into(),
+        grant_type: Some(GrantType::ClientCredentials),
+        token_url: format!("{ORIGIN}/{}/oauth2/v2.0/token", registration.tenant_id),
+        client_id: registration.client_id,
+        scope: "https://graph.microsoft.com/.default".into(),
+        graph_url: Some(format!("{ORIGIN}/v1.0")),
+        ..CredentialForm::default()
+    }
+}
+
+async fn row(world: &World) -> CredentialRow {
+    Credentials::new(world.ports().store).get("app").await.expect("a row")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_proves_the_app_and_its_key_stays_in_the_vault() {
+    let world = World::new(1);
+    let (public, both) = certificate();
+    let read = ClientCertificate::from_pem(&both).expect("a good one");
+    assert_eq!(read.expires_at.to_string(), "2027-03-01T00:00:00Z");
+    manage(&world)
+        .add_credential_with(&form(&world), &ClientInput::Certificate(Box::new(read)))
+        .await
+        .expect("made");
+    let stored = row(&world).await;
+    assert_eq!(
+        stored.credential.secret_expires_at.expect("read from it").to_string(),
+        "2027-03-01T00:00:00Z"
+    );
+    let tokens = TokenService::new(world.ports());
+    let error = tokens
+        .access_token("app", TokenNeed::Usable)
+        .await
+        .expect_err("Entra does not know it yet");
+    assert!(
+        error.codes.contains(&700_027) && error.what.contains("thumbprint"),
+        "{error}"
+    );
+    let client_id = world.simulator.registration().client_id;
+    world
+        .simulator
+        .add_certificate(&client_id, &public)
+        .expect("registered");
+    tokens.access_token("app", TokenNeed::New).await.expect("a token");
+    let body = both.expose().lines().rev().nth(3).expect("a line of the key");
+    assert_eq!(world.betrays(body), Vec::<String>::new());
+}
+
+#[test]
+fn a_certificate_that_cannot_serve_is_refused_and_says_why() {
+    let (public, both) = certificate();
+    let key_only = both.expose().replace(&public, "");
+    let other = {
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(Vec::<String>::new()).expect("no names");
+        (
+            params.self_signed(&key).expect("a certificate").pem(),
+            key.serialize_pem(),
+        )
+    };
+    for (text, why) in [
+        (public.clone(), "no private key"),
+        (key_only.clone(), "no certificate"),
+        (format!("{}{key_only}", other.0), "do not belong together"),
+        (format!("{}{}", other.0, other.1), "RSA"),
+        ("hello".into(), "no private key"),
+        ("-----BEGIN ENCRYPTED PRIVATE KEY-----".into(), "password"),
+        ("x".repeat(50_000), "48 KiB"),
+    ] {
+        let refused = ClientCertificate::from_pem(&Secret::new(text)).err().expect(why);
+        assert!(refused.reason.contains(why), "{}", refused.reason);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_secret_takes_over_when_it_has_worked_and_not_before() {
+    let world = World::new(2);
+    let registration = world.simulator.registration();
+    let manage = manage(&world);
+    let old = Secret::new(registration.client_secret.clone());
+    manage.add_credential(&form(&world), &old).await.expect("made");
+    let tokens = TokenService::new(world.ports());
+    tokens
+        .access_token("app", TokenNeed::New)
+        .await
+        .expect("with the old one");
+    let before = row(&world).await.credential.client_secret;
+
+    // A wrong one: noted, the old one serves, the app is not flagged, and it is not tried again at once.
+    let wrong = Secret::new("mistyped");
+    manage
+        .roll_client_secret(&row(&world).await, &wrong, None)
+        .await
+        .expect("rolled");
+    let asked = world.wire.count();
+    tokens
+        .access_token("app", TokenNeed::New)
+        .await
+        .expect("with the old one");
+    tokens
+        .access_token("app", TokenNeed::New)
+        .await
+        .expect("with the old one");
+    assert_eq!(world.wire.count() - asked, 3, "the wrong one was tried once");
+    let stands = row(&world).await;
+    let refused = stands.next_refused.expect("noted");
+    assert!(refused.what.contains("AADSTS7000215"), "{}", refused.what);
+    assert_eq!(
+        (stands.credential.client_secret.clone(), stands.problem),
+        (before.clone(), None)
+    );
+    assert!(Apps::new(world.ports().store).all().await.expect("a store").is_empty());
+
+    // The right one, after the old one has expired.
+    world
+        .simulator
+        .rotate_secret(&registration.client_id, "the next secret", true)
+        .expect("rotated");
+    let next = Secret::new("the next secret");
+    manage
+        .roll_client_secret(&row(&world).await, &next, None)
+        .await
+        .expect("rolled");
+    let waiting = row(&world).await.credential.next_secret.expect("it waits").name;
+    tokens
+        .access_token("app", TokenNeed::New)
+        .await
+        .expect("with the new one");
+    let rolled = row(&world).await.credential;
+    assert_eq!((&rolled.client_secret, &rolled.next_secret), (&waiting, &None));
+    assert_eq!(rolled.retired_secrets, std::slice::from_ref(&before));
+    tokens
+        .access_token("app", TokenNeed::Usable)
+        .await
+        .expect("the token fits the settings");
+
+    // The next act of an admin takes the old one out of the vault; nothing else stays behind.
+    manage
+        .edit_credential(&row(&world).await, &form(&world), None)
+        .await
+        .expect("edited");
+    let vault = &world.memory.vault;
+    let there = async |name: &SecretName| vault.read(name, Stage::Current).await.expect("a vault").is_some();
+    assert!(!there(&before).await && there(&waiting).await);
+}
+
+/// Without virtual time: the issuer stands on a socket.
+#[tokio::test]
+async fn a_token_of_a_trusted_issuer_needs_no_secret_and_every_letter_counts() {
+    let world = World::new(3);
+    let issuer = issuer::serve().await;
+    let client_id = world.simulator.registration().client_id;
+    let trusted = FederatedCredential {
+        issuer: issuer.clone(),
+        subject: "system:serviceaccount:Mail:postroom".into(),
+        audience: AUDIENCE.into(),
+    };
+    world
+        .simulator
+        .add_federated(&client_id, trusted.clone())
+        .expect("registered");
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("token");
+    let typed = path.to_str().expect("a path").to_owned();
+    manage(&world)
+        .add_credential_with(&form(&world), &ClientInput::FederatedFile(typed.clone()))
+        .await
+        .expect("made");
+    let stored = row(&world).await.credential;
+    assert_eq!(
+        stored.authentication,
+        ClientAuthentication::FederatedFile { path: typed }
+    );
+    let vault = &world.memory.vault;
+    let kept = vault
+        .read(&stored.client_secret, Stage::Current)
+        .await
+        .expect("a vault");
+    assert!(kept.is_none(), "no secret is kept");
+
+    let now = world.clock.now().as_second();
+    let good = json!({"iss": issuer, "sub": trusted.subject, "aud": AUDIENCE, "nbf": now, "exp": now + 600});
+    let with = |name: &str, value: Value| {
+        let mut claims = good.clone();
+        claims[name] = value;
+        claims
+    };
+    let tokens = TokenService::new(world.ports()).with_federated(Arc::new(TokenFiles));
+    for (text, number) in [
+        (signed(&with("iss", json!("http://127.0.0.1:1")), KEY_ID), 700_211),
+        (signed(&with("sub", json!("somebody else")), KEY_ID), 700_213),
+        (
+            signed(&with("sub", json!(trusted.subject.to_lowercase())), KEY_ID),
+            7_002_138,
+        ),
+        (signed(&with("aud", json!("api://other")), KEY_ID), 700_212),
+        (signed(&with("exp", json!(now - 4000)), KEY_ID), 700_024),
+        (signed(&with("nbf", json!(now + 4000)), KEY_ID), 700_024),
+        (signed(&good, "k2"), 50_012),
+        (format!("{}AAAA", signed(&good, KEY_ID)), 50_012),
+    ] {
+        std::fs::write(&path, text).expect("a file");
+        let error = tokens.access_token("app", TokenNeed::New).await.expect_err("refused");
+        assert_eq!(error.codes, [number], "{error}");
+    }
+    for (text, why) in [("", "empty"), ("a private note", "nothing of it was sent")] {
+        std::fs::write(&path, text).expect("a file");
+        let asked = world.wire.count();
+        let error = tokens.access_token("app", TokenNeed::New).await.expect_err("no token");
+        assert!(error.what.contains(why) && world.wire.count() == asked, "{error}");
+    }
+    // Read anew each time: what the file holds now counts.
+    std::fs::write(&path, format!("{}\n", signed(&good, KEY_ID))).expect("a file");
+    tokens.access_token("app", TokenNeed::New).await.expect("a token");
+    std::fs::remove_file(&path).expect("removed");
+    let error = tokens.access_token("app", TokenNeed::New).await.expect_err("no file");
+    assert!(error.what.contains("cannot be read"), "{error}");
+}
