@@ -1,6 +1,6 @@
 # What people and CI type. Every target works in a fresh checkout; `make` alone tells what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-aws check bench
+.PHONY: help demo test test-aws check bench bench-lambda
 
 CARGO ?= cargo
 
@@ -11,6 +11,7 @@ help:
 	@echo "make test-aws only the AWS side: the template deployed to an offline emulator (part of make test; needs Python 3.11)"
 	@echo "make check   format, lints, licences and the walls between the crates"
 	@echo "make bench   how fast an import is, with the real binary; prints a table (ARGS=mix: scenes that begin so)"
+	@echo "make bench-lambda how fast the functions start and what a run calls, beside a function in Python (needs Python 3.11)"
 
 # The development profile: the same build that `make test` uses, so that nothing is compiled twice.
 demo:
@@ -27,3 +28,6 @@ check:
 
 bench:
 	@scripts/bench $(ARGS)
+
+bench-lambda:
+	@scripts/bench-lambda $(ARGS)
