@@ -5,6 +5,7 @@ import json
 
 from front import Front
 from lambda_host import Sandbox
+from processes import stop
 from world import ROOT_KEYS, Emulator, Simulator
 
 MAILBOX = "desk@harbour-homes.example"
@@ -56,7 +57,8 @@ class Scene:
     def __init__(self, functions, log):
         self.functions, self.log = dict(functions), log
         # Rights are the tests' matter; here every call counts, and none is refused.
-        self.emulator, self.simulator = Emulator(), Simulator([MAILBOX])
+        self.emulator = Emulator(f"ministack-{log.stem}")
+        self.simulator = Simulator([MAILBOX], f"simulator-{log.stem}")
         client = self.emulator.client
         key = client("kms").create_key()["KeyMetadata"]["Arn"]
         client("dynamodb").create_table(
@@ -119,3 +121,5 @@ class Scene:
         """Ends what it started."""
         self.refresh.end()
         self.front.close()
+        stop(self.simulator.process)
+        stop(self.emulator.process)
