@@ -37,6 +37,18 @@ delegated | application | exchange) ;;
   ;;
 esac
 
+case $name in
+*[\'\`\\]*)
+  echo "the name of the app has a quote in it; choose another" >&2
+  exit 2
+  ;;
+esac
+there=$(az ad app list --display-name "$name" --query "[?displayName=='$name'].appId | [0]" --output tsv)
+[ -z "$there" ] || {
+  echo "there is an app of that name: $there. Choose another name, or change that one in the portal" >&2
+  exit 1
+}
+
 # Microsoft Graph has this id in every tenant; those of its permissions are asked for by name.
 graph=00000003-0000-0000-c000-000000000000
 permission() { # list of the service principal, name

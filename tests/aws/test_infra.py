@@ -15,6 +15,7 @@ REDIRECT = "https://post.contoso.example/OAuth2Callback"
 AZ = r"""#!/bin/sh
 echo "$*" >>"$ASKED"
 case "$1 $2 $3" in
+"ad app list") case "$*" in *Taken*) echo 44444444-0000-0000-0000-000000000000 ;; esac ;;
 "ad app create") echo 11111111-0000-0000-0000-000000000000 ;;
 "ad sp create") echo 22222222-0000-0000-0000-000000000000 ;;
 "ad sp show") case "$*" in *Mail.* | *offline_access*) echo "id-of-$(echo "$*" | sed "s/.*value=='\([^']*\)'.*/\1/")" ;; esac ;;
@@ -81,10 +82,16 @@ class Infra(unittest.TestCase):
             ("Postroom", "http://post.contoso.example/OAuth2Callback", "delegated"),
             ("Postroom", REDIRECT, "everything"),
             ("Postroom", REDIRECT, "delegated", "Mail.Send"),
+            ("Post'room", REDIRECT, "delegated"),
         ):
             with self.subTest(words):
                 code, _, asked = register(*words)
                 self.assertEqual((code, asked), (2, []))
+
+    def test_no_second_app_of_a_name(self):
+        code, said, asked = register("Taken", REDIRECT, "delegated")
+        self.assertEqual((code, len(asked)), (1, 1), asked)
+        self.assertIn("44444444-", said)
 
 
 if __name__ == "__main__":
