@@ -1,6 +1,6 @@
 # What people and CI type. Every target works in a fresh checkout; `make` alone tells what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-aws check bench bench-lambda
+.PHONY: help demo test test-aws check bench
 
 CARGO ?= cargo
 
@@ -23,11 +23,12 @@ test:
 test-aws:
 	@scripts/test-aws
 
+.PHONY: bench-lambda
+bench-lambda:
+	@scripts/bench-lambda $(ARGS)
+
 check:
 	@scripts/check
 
 bench:
 	@scripts/bench $(ARGS)
-
-bench-lambda:
-	@scripts/bench-lambda $(ARGS)
