@@ -1,5 +1,5 @@
 """What Postroom costs on AWS: prices in one table, calls in another, and the formula between them; `python cost.py` prints
-docs/cost.md. test_cost.py keeps the page true, test_8_counts.py the calls."""
+docs/cost.md. test_cost.py keeps the page true, test_9_counts.py the calls."""
 
 from dataclasses import dataclass
 
@@ -47,7 +47,7 @@ PRICES = {
 
 @dataclass(frozen=True)
 class Run:
-    """What one idle run calls; counted with the real importer in test_8_counts.py."""
+    """What one idle run calls; counted with the real importer in test_9_counts.py."""
 
     graph: int = 1
     updates: int = 2
@@ -66,7 +66,7 @@ COLD = Run(reads=2, secrets=1)
 
 @dataclass(frozen=True)
 class Mail:
-    """What one message writes, besides its run; counted with the real importer in test_8_counts.py."""
+    """What one message writes, besides its run; counted with the real importer in test_9_counts.py."""
 
     graph: int = 1
     objects: int = 2
