@@ -14,6 +14,7 @@ help:
 	@echo "             (ARGS='--json', ARGS='--fresh', ARGS='--seeds 1000')"
 	@echo "make campaign-mutants  plants bugs in a copy of the tree and looks whether the campaign finds each"
 	@echo "make bench   how fast an import is, with the real binary; prints a table (ARGS=mix: scenes that begin so)"
+	@echo "make bench-lambda how fast the functions start and what a run calls, beside a function in Python (needs Python 3.11)"
 
 # The development profile: the same build that `make test` uses, so that nothing is compiled twice.
 demo:
@@ -24,6 +25,10 @@ test:
 
 test-aws:
 	@scripts/test-aws
+
+.PHONY: bench-lambda
+bench-lambda:
+	@scripts/bench-lambda $(ARGS)
 
 check:
 	@scripts/check

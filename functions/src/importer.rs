@@ -155,9 +155,7 @@ impl ImporterFunction {
             (Metric::RunDuration, duration),
             (Metric::GraphRequests, report.requests_total),
             (Metric::Throttled, report.throttled),
-            (Metric::Owed, report.owed),
-            (Metric::SetAside, report.set_aside),
-            (Metric::UnsentEvents, report.undelivered),
+            (Metric::NewlySetAside, report.quarantined),
             (Metric::RunsFailed, u64::from(report.outcome == Outcome::Failed)),
         ];
         if let Some(oldest) = report.oldest {

@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
+use shared::{ports::Clock as _, system::SystemClock};
 use tracing::{Instrument as _, error, info_span};
 
-use crate::{failure::Failure, sandbox::Sandbox, settings::Settings};
+use crate::{failure::Failure, metrics, sandbox::Sandbox, settings::Settings};
 
 /// What is known of an invocation besides its event.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ where
     F: Function + 'static,
     S: Future<Output = Result<F, Failure>>,
 {
+    // Failures are counted even where nothing else could be set up.
+    let stack: Arc<str> = environment("POSTROOM_STACK").unwrap_or_else(|| "-".to_owned()).into();
     let sandbox = Settings::from_lookup(Box::new(environment))
         .map_err(Failure::from)
         .and_then(Sandbox::start);
@@ -54,13 +57,17 @@ where
     }
     let function = Arc::new(function);
     let handle = move |event: LambdaEvent<Value>| {
-        let function = Arc::clone(&function);
-        async move { handle(&function, event).await }
+        let (function, stack) = (Arc::clone(&function), Arc::clone(&stack));
+        async move { handle(&function, event, &stack).await }
     };
     lambda_runtime::run(service_fn(handle)).await
 }
 
-async fn handle<F: Function>(function: &Result<F, Failure>, event: LambdaEvent<Value>) -> Result<Value, Failure> {
+async fn handle<F: Function>(
+    function: &Result<F, Failure>,
+    event: LambdaEvent<Value>,
+    stack: &str,
+) -> Result<Value, Failure> {
     let invocation = Invocation {
         request_id: event.context.request_id,
         deadline: i64::try_from(event.context.deadline)
@@ -78,6 +85,7 @@ async fn handle<F: Function>(function: &Result<F, Failure>, event: LambdaEvent<V
     let answer = answer.instrument(span.clone()).await;
     if let Err(failure) = &answer {
         span.in_scope(|| error!(error_type = failure.error_type, "{failure}"));
+        metrics::print_failure(stack, SystemClock.now(), failure.error_type);
     }
     answer
 }

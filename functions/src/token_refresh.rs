@@ -1,8 +1,9 @@
 //! token-refresh: redeems codes, requests and renews tokens. The only function that reads client secrets and grants.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::{
@@ -10,12 +11,13 @@ use shared::{
     ports::{Ports, Tokens as _},
     records::{
         accounts::Accounts,
+        apps::Apps,
         credentials::{CredentialRow, Credentials},
     },
-    time::between,
+    time::{between, plus},
     watch::{Which, in_use, renew},
 };
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
     adapters::Ask,
@@ -25,12 +27,17 @@ use crate::{
     serve::{Function, Invocation},
 };
 
+/// A refresh token that nobody uses for so long is over (Microsoft, "Refresh tokens in the Microsoft identity platform").
+const UNUSED_GRANT: Duration = Duration::from_hours(24 * 90);
+const DAY: u64 = 24 * 60 * 60;
+
 /// The function.
 pub struct TokenRefresh {
     ports: Ports,
     tokens: TokenService,
     credentials: Credentials,
     accounts: Accounts,
+    apps: Apps,
     stack: String,
 }
 
@@ -46,6 +53,7 @@ pub async fn start(sandbox: Sandbox) -> Result<TokenRefresh, Failure> {
         tokens: TokenService::new(ports.clone()),
         credentials: Credentials::new(Arc::clone(&ports.store)),
         accounts: Accounts::new(Arc::clone(&ports.store)),
+        apps: Apps::new(Arc::clone(&ports.store)),
         stack: sandbox.stack.clone(),
         ports,
     })
@@ -85,6 +93,14 @@ impl TokenRefresh {
         if let Some(oldest) = rows.iter().filter_map(age).max() {
             values.push((Metric::TokenAge, oldest));
         }
+        if let Some(days) = days_left(&rows, now) {
+            values.push((Metric::CredentialDaysLeft, days));
+        }
+        match self.apps.all().await {
+            Ok(open) => values.push((Metric::OpenCircuits, open.len() as u64)),
+            // The rest is told all the same.
+            Err(problem) => warn!(%problem, "the circuits of the apps could not be read"),
+        }
         metrics::print(&self.stack, now, &values, &[]);
         info!(
             renewed = renewed.renewed,
@@ -92,5 +108,69 @@ impl TokenRefresh {
             "tokens were looked at"
         );
         Ok(json!({"renewed": renewed.renewed, "failed": renewed.failed}))
+    }
+}
+
+/// Whole days until the first credential ends by itself, if one can: a sign-in that nothing renews is over some day.
+fn days_left(rows: &[CredentialRow], now: Timestamp) -> Option<u64> {
+    let ends = |row: &CredentialRow| {
+        let renewable = row.sign_in.as_ref().is_some_and(|sign_in| sign_in.renewable) && !row.needs_sign_in;
+        let obtained = row.token.as_ref().filter(|_| renewable)?.obtained_at;
+        Some(between(now, plus(obtained, UNUSED_GRANT)).as_secs() / DAY)
+    };
+    rows.iter().filter_map(ends).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::time::minus;
+
+    use super::*;
+
+    /// A credential with a token of the given age; somebody signed in for it, or nobody did.
+    fn row(hours: u64, signed_in: bool, now: Timestamp) -> CredentialRow {
+        let obtained = minus(now, Duration::from_hours(hours));
+        let credential = json!({
+            "id": "app", "description": "", "grant_type": "authorization_code", "authorization_url": "https://login.microsoftonline.com/t/oauth2/v2.0/authorize",
+            "token_url": "https://login.microsoftonline.com/t/oauth2/v2.0/token", "client_id": "c", "scope": "Mail.Read", "graph_url": "https://graph.microsoft.com/v1.0",
+            "client_secret": "client/a", "access_token": "access/a", "created_at": obtained,
+        });
+        let sign_in = json!({
+            "identity": {"tenant": "t", "object": "o"}, "name": null, "address": null, "at": obtained, "asked": "Mail.Read", "granted": [], "client": "c", "renewable": true,
+        });
+        let token = json!({
+            "version": "1", "expires_at": obtained, "obtained_at": obtained, "roles": [], "scopes": [], "tenant": null, "settings": "s",
+        });
+        let sign_in = signed_in.then(|| serde_json::from_value(sign_in).unwrap());
+        CredentialRow {
+            credential: serde_json::from_value(credential).unwrap(),
+            revision: 1,
+            token: Some(serde_json::from_value(token).unwrap()),
+            problem: None,
+            sign_in,
+            needs_sign_in: false,
+            refused_at: None,
+            asked_at: None,
+            interrupted: false,
+            generation: 1,
+            grant_writes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_sign_in_that_ends_first_is_told() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        assert_eq!(days_left(&[], now), None);
+        assert_eq!(
+            days_left(&[row(1, false, now)], now),
+            None,
+            "an app's own token ends nothing"
+        );
+        let rows = [row(1, true, now), row(24 * 80, true, now), row(24 * 200, false, now)];
+        assert_eq!(days_left(&rows, now), Some(10));
+        assert_eq!(days_left(&[row(24 * 91, true, now)], now), Some(0), "over");
+        let mut waits = row(24 * 80, true, now);
+        waits.needs_sign_in = true;
+        assert_eq!(days_left(&[waits], now), None, "that one is told as trouble already");
     }
 }

@@ -131,7 +131,7 @@ impl Watch {
 
     /// The dead-man's switch: how long the quietest account is without success.
     fn measure(&self, rows: &[AccountRow], now: Timestamp) {
-        let age = |row: &AccountRow| between(row.last_success.unwrap_or(row.created_at), now).as_secs();
+        let age = |row: &AccountRow| age(row, now);
         let enabled = || rows.iter().filter(|row| row.account.enabled);
         for row in enabled() {
             let account = row.account.id.as_str();
@@ -147,31 +147,105 @@ impl Watch {
             }
         }
         let oldest = enabled().max_by_key(|row| age(row));
-        let silent = enabled().filter(|row| row.silent_for(now).is_some()).count();
-        let troubled = |row: &AccountRow| {
-            let state = row.last_run.as_ref().map(|run| run.state);
-            !matches!(state, None | Some(AccountState::Healthy | AccountState::Waiting))
-        };
-        let values = [
-            (Metric::LastSuccessAge, oldest.map_or(0, age)),
-            (Metric::SilentAccounts, silent as u64),
-            (
-                Metric::AccountsInTrouble,
-                enabled().filter(|row| troubled(row)).count() as u64,
-            ),
-        ];
         let account = oldest.map_or("-", |row| row.account.id.as_str());
-        metrics::print(&self.stack, now, &values, &[("account", account)]);
+        metrics::print(&self.stack, now, &values(rows, now), &[("account", account)]);
     }
+}
+
+fn age(row: &AccountRow, now: Timestamp) -> u64 {
+    between(row.last_success.unwrap_or(row.created_at), now).as_secs()
+}
+
+/// What is told of all accounts together.
+fn values(rows: &[AccountRow], now: Timestamp) -> [(Metric, u64); 6] {
+    let enabled = || rows.iter().filter(|row| row.account.enabled);
+    let troubled = |row: &&AccountRow| {
+        let state = row.last_run.as_ref().map(|run| run.state);
+        !matches!(state, None | Some(AccountState::Healthy | AccountState::Waiting))
+    };
+    let sum = |count: fn(&AccountRow) -> u64| rows.iter().map(count).sum::<u64>();
+    [
+        (
+            Metric::LastSuccessAge,
+            enabled().map(|row| age(row, now)).max().unwrap_or_default(),
+        ),
+        (
+            Metric::SilentAccounts,
+            enabled().filter(|row| row.silent_for(now).is_some()).count() as u64,
+        ),
+        (Metric::AccountsInTrouble, enabled().filter(troubled).count() as u64),
+        (Metric::Owed, sum(|row| row.owed.try_into().unwrap_or_default())),
+        (
+            Metric::SetAside,
+            sum(|row| row.quarantined.try_into().unwrap_or_default()),
+        ),
+        (Metric::UnsentEvents, sum(AccountRow::unsent)),
+    ]
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use shared::time::plus;
+    use shared::{
+        account::{Account, AfterImport, FolderName, MAX_MESSAGE, Mailbox, Start},
+        field::Id,
+        ports::{Attributes, Item, Key},
+        time::{minus, plus},
+    };
 
     use super::*;
+
+    /// An account that was made at the given instant and never ran, with counters.
+    fn row(id: &str, enabled: bool, made: Timestamp, counters: &[(&str, i64)]) -> AccountRow {
+        let account = Account {
+            id: Id::parse("id", id).unwrap(),
+            description: String::new(),
+            mailbox: Mailbox::parse("desk@contoso.example").unwrap(),
+            credential: Id::parse("credential", "app").unwrap(),
+            folders: vec![FolderName::parse("inbox").unwrap()],
+            subfolders: false,
+            start: Start::Now,
+            after_import: AfterImport::Nothing,
+            every: Duration::from_mins(5),
+            max_message: MAX_MESSAGE,
+            enabled,
+        };
+        let mut attributes: Attributes = [
+            ("settings".to_owned(), json!(account)),
+            ("created_at".to_owned(), json!(made)),
+            ("mailbox".to_owned(), json!(id)),
+            ("lease_on".to_owned(), json!(Key::new("accounts", id))),
+        ]
+        .into();
+        attributes.extend(counters.iter().map(|(name, count)| ((*name).to_owned(), json!(count))));
+        let key = Key::new("accounts", id);
+        AccountRow::read(&Item { key, attributes }).unwrap()
+    }
+
+    #[test]
+    fn silence_debts_and_events_are_told_of_all_accounts_together() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let long_ago = minus(now, Duration::from_hours(2));
+        let counted = [
+            ("owed", 2),
+            ("quarantined", 1),
+            ("next_sequence", 5),
+            ("sent_sequence", 1),
+        ];
+        let rows = [
+            row("silent", true, long_ago, &counted),
+            row("paused", false, long_ago, &[("owed", 3)]),
+            row("fresh", true, now, &[]),
+        ];
+        let told = values(&rows, now);
+        let of = |metric| told.iter().find(|(one, _)| *one == metric).unwrap().1;
+        assert_eq!(of(Metric::SilentAccounts), 1, "a paused one is not silent");
+        assert_eq!(of(Metric::LastSuccessAge), 7200);
+        assert_eq!(of(Metric::Owed), 5, "a paused one owes all the same");
+        assert_eq!((of(Metric::SetAside), of(Metric::UnsentEvents)), (1, 3));
+        assert_eq!(values(&[], now)[1].1, 0, "without accounts it is there all the same");
+    }
 
     #[test]
     fn every_account_has_one_minute_of_the_day() {

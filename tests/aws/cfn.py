@@ -1,5 +1,6 @@
 """Reads template.yaml as CloudFormation means it: `!Ref x` becomes {"Ref": "x"}, `!GetAtt a.b` {"Fn::GetAtt": ["a", "b"]}."""
 
+import json
 from pathlib import Path
 
 import yaml
@@ -34,6 +35,11 @@ def template():
 def rights():
     """The table of rights."""
     return yaml.safe_load((ROOT / "tests/aws/rights.yaml").read_text())
+
+
+def metrics():
+    """What the functions tell: the table of functions/src/metrics.rs."""
+    return json.loads((ROOT / "tests/aws/metrics.json").read_text())
 
 
 def text(value):

@@ -27,6 +27,11 @@ def allow(template, role, action, resource):
     policy(template, role).append({"Sid": "More", "Effect": "Allow", "Action": action, "Resource": resource})
 
 
+def dashboard(template, old, new):
+    body = properties(template, "Dashboard")["DashboardBody"]
+    body["Fn::Sub"] = body["Fn::Sub"].replace(old, new)
+
+
 CLIENT = {"Fn::Sub": cfn.rights()["resources"]["client"]}
 
 # A rule, and ways to break what it guards. Each must be noticed by that very rule.
@@ -152,6 +157,41 @@ BREAKS = {
     ],
     # Its other side is the code: see below.
     "calls_agree": [],
+    "alarms_watch_what_is_told": [
+        lambda t: properties(t, "MailOwed").update(MetricName="OwedMail"),
+        lambda t: properties(t, "MailOwed").update(Namespace="postroom"),
+        lambda t: properties(t, "MailOwed").update(Dimensions=[]),
+        lambda t: properties(t, "MailOwed").update(Dimensions=[{"Name": "Stack", "Value": "postroom"}]),
+        lambda t: properties(t, "MailOwed").update(Unit="Seconds"),
+        lambda t: properties(t, "Defect")["Dimensions"][1].update(Value="Bug"),
+        lambda t: properties(t, "MissedFiringsWait")["Dimensions"][0].update(Value={"Fn::GetAtt": ["MissedFirings", "Arn"]}),
+        lambda t: properties(t, "ImporterThrottled")["Dimensions"][0].update(Value={"Ref": "ImporterRole"}),
+    ],
+    "what_should_alarm_does": [
+        lambda t: t["Resources"].pop("AppRefused"),
+        lambda t: t["Resources"].pop("FailedInvocationsWait"),
+        lambda t: t["Resources"].pop("OperatorNeeded"),
+        lambda t: properties(t, "MailOwed").update(MetricName="Imported"),
+    ],
+    "alarms_reach_somebody": [
+        lambda t: properties(t, "AccountSilent").pop("AlarmActions"),
+        lambda t: properties(t, "AccountSilent").update(ActionsEnabled=False),
+        lambda t: properties(t, "AccountSilent").pop("AlarmDescription"),
+        lambda t: drop(properties(t, "Key")["KeyPolicy"]["Statement"], "EventsIntoQueuesAlarmsIntoTopic"),
+    ],
+    "silence_alarms": [
+        lambda t: properties(t, "NobodyWatches").update(TreatMissingData="notBreaching"),
+        lambda t: properties(t, "RefreshFails").update(TreatMissingData="ignore"),
+    ],
+    "the_dashboard_shows_what_is_told": [
+        lambda t: dashboard(t, '"OpenCircuits"', '"OpenCircuit"'),
+        lambda t: dashboard(t, '"Stack"', '"Account"'),
+        lambda t: dashboard(t, "${MissedFirings.QueueName}", "${MissedFirings}"),
+    ],
+    "every_alarm_is_explained": [
+        lambda t: t["Resources"].pop("AccountSilent"),
+        lambda t: t["Resources"].update(Unheard=t["Resources"]["AccountSilent"]),
+    ],
 }
 
 

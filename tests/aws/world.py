@@ -21,12 +21,12 @@ BUILD = AWS / "sam"
 
 
 class Emulator:
-    """MiniStack."""
+    """MiniStack; several may run at a time, under names of their own."""
 
-    def __init__(self):
+    def __init__(self, name="ministack"):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        scratch = AWS / "scratch"
+        scratch = AWS / "scratch" / name
         scratch.mkdir(parents=True, exist_ok=True)
         environment = clean_environment(
             GATEWAY_PORT=str(self.port),
@@ -42,7 +42,7 @@ class Emulator:
             STATE_DIR=str(scratch / "state"),
             TMPDIR=str(scratch),
         )
-        self.process = start("ministack", [AWS / "emulator/bin/ministack"], environment)
+        self.process = start(name, [AWS / "emulator/bin/ministack"], environment)
         wait_for("MiniStack answers", lambda: answers(f"{self.url}/_ministack/health"), 60)
 
     @functools.cache
@@ -74,13 +74,13 @@ class Emulator:
 class Simulator:
     """The simulated Microsoft, as a program of its own."""
 
-    def __init__(self, mailboxes):
+    def __init__(self, mailboxes, name="simulator"):
         self.port = free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
         command = [TARGET / "debug/simulator", "--listen", f"127.0.0.1:{self.port}", "--json", "--messages", "0"]
         for address in mailboxes:
             command += ["--mailbox", address]
-        self.process = start("simulator", command, clean_environment(), stdout=subprocess.PIPE)
+        self.process = start(name, command, clean_environment(), stdout=subprocess.PIPE)
         # One JSON value, then nothing more; read to its end so that the pipe never fills.
         lines, told = [], threading.Event()
 
@@ -95,7 +95,7 @@ class Simulator:
 
         threading.Thread(target=read, daemon=True).start()
         if not told.wait(30):
-            raise RuntimeError(f"the simulator said nothing (see {LOGS}/simulator.log)")
+            raise RuntimeError(f"the simulator said nothing (see {LOGS}/{name}.log)")
 
     def ask(self, what):
         with urllib.request.urlopen(f"{self.origin}/_control/{what}", timeout=30) as answer:
