@@ -146,10 +146,13 @@ impl<'c> oauth2::AsyncHttpClient<'c> for Wire {
 
 /// One request to the token endpoint, no retry.
 pub(super) async fn ask(endpoint: Endpoint<'_>, ask: Ask<'_>) -> Result<Granted, TokenError> {
-    let client = Client::new(ClientId::new(endpoint.client_id.to_owned()))
-        .set_client_secret(ClientSecret::new(endpoint.secret.expose().to_owned()))
+    let mut client = Client::new(ClientId::new(endpoint.client_id.to_owned()))
         .set_auth_type(AuthType::RequestBody)
         .set_token_uri(TokenUrl::from_url(endpoint.token_url.clone()));
+    // A public client has none: PKCE alone ties the code to whoever asked for it (RFC 8252 section 8.1).
+    if !endpoint.secret.is_empty() {
+        client = client.set_client_secret(ClientSecret::new(endpoint.secret.expose().to_owned()));
+    }
     let wire = Wire {
         http: endpoint.http,
         now: endpoint.clock.now(),

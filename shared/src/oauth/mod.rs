@@ -8,12 +8,14 @@
 //! | `refresh.rs` | a grant becomes the next grant and a token; what a refusal means |
 //! | `grant.rs` | the grant in the vault: staged, promoted, never put back |
 //! | `id_token.rs` `keys.rs` | who signed in, checked against the authority's keys |
+//! | `entrance.rs` | the console's own sign-in: who is it, and what may they do |
 //! | `entra.rs` | the token endpoint on the wire |
 //! | `error.rs` `aadsts.rs` | what failures mean, and their words |
 
 mod aadsts;
 mod authorization;
 mod entra;
+mod entrance;
 mod error;
 mod grant;
 mod id_token;
@@ -24,5 +26,6 @@ mod token;
 
 pub use authorization::{AuthorizationFlow, Begin, Begun, Proof, entra_origin, sha256_hex};
 pub(crate) use authorization::{derive, proof, random};
+pub use entrance::{Entrance, Visitor};
 pub use error::{TokenError, TokenErrorKind};
 pub use token::{TokenService, USABLE_FOR, settings_digest, token_due, token_on_record};

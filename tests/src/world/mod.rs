@@ -2,9 +2,11 @@
 //!
 //! On drop a world fails the test if a lease is held, a fault is left armed, or a secret's text stands in the logs.
 
+mod altered;
 mod audit;
 mod counting;
 mod crash;
+mod forged;
 mod logs;
 mod people;
 mod process;
@@ -34,9 +36,11 @@ use shared::{
 };
 use simulator::{Fault, FaultSpec, Options, RequestKind, SimClock, Simulator};
 
+pub use altered::Altered;
 pub use audit::Audit;
 pub use counting::{Calls, Counting};
 pub use crash::{Crash, Point, crashing};
+pub use forged::{Forgery, forgeries};
 pub use logs::{Logs, forms_of};
 pub use people::REDIRECT_URI;
 pub use process::Process;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// As they stand in the source.
-pub(crate) const ROUTES: [&str; 28] = [
+pub(crate) const ROUTES: [&str; 30] = [
     "/",
     "/OAuth2Callback",
     "/accounts",
@@ -30,6 +30,8 @@ pub(crate) const ROUTES: [&str; 28] = [
     "/owed",
     "/owed/{account}/{key}/retry",
     "/runs",
+    "/sign-in",
+    "/sign-in/callback",
     "/sign-out",
     "/style.css",
 ];

@@ -17,7 +17,7 @@ use crate::{
         Web,
         form::{Fields, Posted},
         page::{self, Place},
-        session::Session,
+        session::{Operator, Session},
     },
 };
 
@@ -112,7 +112,7 @@ fn draw(web: &Web, session: &Session, form: &CredentialForm, is_new: bool, wrong
     }
 }
 
-async fn blank(State(web): State<Web>, session: Session) -> Response {
+async fn blank(State(web): State<Web>, Operator(session): Operator) -> Response {
     let form = CredentialForm {
         grant_type: Some(GrantType::AuthorizationCode),
         ..CredentialForm::default()
@@ -124,7 +124,7 @@ async fn blank(State(web): State<Web>, session: Session) -> Response {
 async fn add(State(web): State<Web>, posted: Posted) -> Result<Response, Response> {
     let form = typed(&posted.fields, posted.fields.text("id"));
     let secret = Secret::new(posted.fields.text("client_secret"));
-    let manage = Manage::new(&web.ports, &web.trusted, "console");
+    let manage = Manage::new(&web.ports, &web.trusted, &posted.session.by());
     match manage.add_credential(&form, &secret).await {
         Ok((credential, warnings)) => Ok(saved(&credential.id.to_string(), &warnings)),
         Err(error) => {
@@ -153,7 +153,11 @@ fn saved(id: &str, warnings: &[String]) -> Response {
     page::console(StatusCode::OK, Place::Credentials, "Saved", &body)
 }
 
-async fn edit(State(web): State<Web>, Path(id): Path<String>, session: Session) -> Result<Response, Response> {
+async fn edit(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    Operator(session): Operator,
+) -> Result<Response, Response> {
     let row = find(&web, &id).await?;
     let body = draw(&web, &session, &form_of(&row.credential), false, &Wrong::default());
     let title = format!("Edit {}", row.credential.id);
@@ -164,7 +168,7 @@ async fn save(State(web): State<Web>, Path(id): Path<String>, posted: Posted) ->
     let row = find(&web, &id).await?;
     let form = typed(&posted.fields, row.credential.id.as_str());
     let secret = posted.fields.given("client_secret").map(Secret::new);
-    let manage = Manage::new(&web.ports, &web.trusted, "console");
+    let manage = Manage::new(&web.ports, &web.trusted, &posted.session.by());
     match manage.edit_credential(&row, &form, secret.as_ref()).await {
         Ok(warnings) => Ok(saved(row.credential.id.as_str(), &warnings)),
         Err(error) => {

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-use super::parts::{ago, button, state};
+use super::parts::{ago, anybodys_button, state};
 
 /// Acts shown.
 const ACTS: usize = 20;
@@ -69,7 +69,8 @@ async fn health(State(web): State<Web>, session: Session) -> Result<Response, Re
             tbody { @for act in &acts.records { tr { td data-name="When" { (instant(act.at)) } td data-name="Through" { (act.by) } td data-name="What" { (words(&act.what)) } } } }
         }
         p.quiet { "For monitors: " code { "/healthz" } " answers 503 as soon as an account is silent." }
-        (button(&session, "/sign-out", "Sign out of the console", ""))
+        @if let Some(who) = session.who() { p { "Signed in as " strong #me { (who) } "." } }
+        (anybodys_button(&session, "/sign-out", "Sign out of the console", ""))
     };
     Ok(page::console(StatusCode::OK, Place::Health, "Health", &body))
 }
