@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::{
     error::Next,
+    oauth::Entrance,
     ports::Ports,
     records::{
         RecordError,
@@ -20,9 +21,10 @@ use shared::{
     web::{self, WebOptions},
 };
 use tower::{Service as _, ServiceExt as _};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
+    adapters::OwnSecretOnly,
     failure::Failure,
     sandbox::Sandbox,
     serve::{Function, Invocation},
@@ -58,17 +60,26 @@ enum Order {
     },
 }
 
-/// Sets the console up. Its pages wait for a sign-in of their own; until then it answers the API, `/healthz` and the
-/// result of a sign-in.
+/// Sets the console up: pages and API. Without a sign-in the pages say how to set one up, and the API goes on.
 pub async fn console(sandbox: Sandbox) -> Result<Web, Failure> {
     let ports = Ports {
-        vault: sandbox.vault(true)?,
+        vault: Arc::new(OwnSecretOnly(sandbox.vault(true)?)),
         scheduler: sandbox.scheduler()?,
+        // To the issuer of the sign-in, and nowhere else.
+        http: sandbox.http(),
         ..sandbox.ports()
     };
+    let sign_in = sandbox.settings.shared.sign_in.clone();
+    if let Err(error) = &sign_in {
+        warn!(%error, "nobody can sign in to the console");
+    }
     crate::warm::table(&*ports.store).await;
+    let options = WebOptions {
+        sign_in: sign_in.map(|settings| settings.map(Entrance::new)),
+        ..options(&sandbox, &ports)?
+    };
     Ok(Web {
-        router: web::api_router(options(&sandbox, &ports)?),
+        router: web::console_router(options),
         ports,
         takes_orders: true,
     })
@@ -90,6 +101,8 @@ fn options(sandbox: &Sandbox, ports: &Ports) -> Result<WebOptions, Failure> {
         ports: ports.clone(),
         tokens: sandbox.tokens()?,
         archive: None,
+        sign_in: Ok(None),
+        one_time_links: false,
         trusted: sandbox.settings.shared.trusted.clone(),
         public_url: sandbox.settings.public_url()?,
         other_hosts: Vec::new(),
@@ -172,7 +185,14 @@ fn refused(error: RecordError) -> Failure {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use shared::{memory, oauth::TokenService, origin::TrustedOrigins};
+    use shared::{
+        config::SignInSettings,
+        memory,
+        oauth::TokenService,
+        origin::TrustedOrigins,
+        records::sessions::{Door, Holder, Sessions},
+        secret::Secret,
+    };
     use url::Url;
 
     use super::*;
@@ -180,18 +200,23 @@ mod tests {
 
     fn web(router: fn(WebOptions) -> Router, takes_orders: bool) -> Web {
         let ports = memory::ports(1, Arc::new(Wall));
-        let options = WebOptions {
+        Web {
+            router: router(options_of(&ports)),
+            ports,
+            takes_orders,
+        }
+    }
+
+    fn options_of(ports: &Ports) -> WebOptions {
+        WebOptions {
             ports: ports.clone(),
             tokens: Arc::new(TokenService::new(ports.clone())),
             archive: None,
+            sign_in: Ok(None),
+            one_time_links: false,
             trusted: TrustedOrigins::default(),
             public_url: Url::parse("https://post.contoso.example").unwrap(),
             other_hosts: Vec::new(),
-        };
-        Web {
-            router: router(options),
-            ports,
-            takes_orders,
         }
     }
 
@@ -224,7 +249,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_key_is_made_by_direct_invocation_and_opens_the_api() {
-        let console = web(web::api_router, true);
+        let console = web(web::console_router, true);
         let closed = handle(&console, get("/api/v1/accounts", &json!({}))).await.unwrap();
         assert_eq!(closed["statusCode"], 401);
         let order = json!({"make_key": {"name": "deploy", "scope": "viewer", "days": 7}});
@@ -249,7 +274,7 @@ mod tests {
         let order = json!({"make_key": {"name": "x", "scope": "operator", "days": 1}});
         let callback = web(web::callback_router, false);
         assert!(handle(&callback, order.clone()).await.is_err());
-        let console = web(web::api_router, true);
+        let console = web(web::console_router, true);
         for bad in [
             json!({}),
             json!(null),
@@ -270,11 +295,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_gets_into_the_consoles_pages() {
-        let console = web(web::api_router, true);
-        for path in ["/", "/credentials", "/accounts/new", "/messages", "/launch/x", "/owed"] {
+    async fn nobody_gets_into_the_pages_before_a_sign_in_is_set_up_and_they_say_what_to_set() {
+        let console = web(web::console_router, true);
+        for path in ["/credentials", "/accounts/new", "/messages", "/owed"] {
             let answer = handle(&console, get(path, &json!({}))).await.unwrap();
-            assert_eq!(answer["statusCode"], 404, "{path}");
+            assert_eq!(answer["statusCode"], 401, "{path}");
+            let body = answer["body"].as_str().unwrap();
+            for word in ["SignInIssuer", "https://post.contoso.example/sign-in/callback"] {
+                assert!(body.contains(word), "{path}: {body}");
+            }
+        }
+        for path in ["/launch/x", "/nothing"] {
+            assert_eq!(
+                handle(&console, get(path, &json!({}))).await.unwrap()["statusCode"],
+                404,
+                "{path}"
+            );
         }
         let health = handle(&console, get("/healthz", &json!({}))).await.unwrap();
         assert_eq!(health["statusCode"], 200);
@@ -297,6 +333,82 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn forms_arrive_in_base64_and_several_cookies_leave() {
+        async fn echo(body: String) -> impl axum::response::IntoResponse {
+            let cookies = ["a=1; Path=/", "b=; Max-Age=0"].map(|one| (http::header::SET_COOKIE, one));
+            (axum::response::AppendHeaders(cookies), body)
+        }
+        let mut console = web(web::console_router, true);
+        console.router = Router::new().route("/form", axum::routing::post(echo));
+        let mut posted = event(
+            "POST",
+            "/form",
+            &json!({"content-type": "application/x-www-form-urlencoded"}),
+            &Value::Null,
+        );
+        posted["body"] = "Y3NyZj14JmlkPSVDMyVBNA==".into();
+        posted["isBase64Encoded"] = true.into();
+        let answer = handle(&console, posted).await.unwrap();
+        assert_eq!(
+            (&answer["statusCode"], &answer["body"]),
+            (&json!(200), &json!("csrf=x&id=%C3%A4"))
+        );
+        assert_eq!(answer["cookies"], json!(["a=1; Path=/", "b=; Max-Age=0"]), "{answer}");
+        assert!(answer["headers"].get("set-cookie").is_none(), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_session_in_either_shape_of_cookies_opens_the_pages() {
+        let mut console = web(web::console_router, true);
+        let sign_in = |name: &str| match name {
+            "POSTROOM_SIGN_IN_ISSUER" => Some("https://issuer.example".to_owned()),
+            "POSTROOM_SIGN_IN_CLIENT_ID" => Some("console".to_owned()),
+            _ => None,
+        };
+        let settings = SignInSettings::from_lookup(sign_in, &TrustedOrigins::default())
+            .unwrap()
+            .unwrap();
+        let holder = Holder {
+            door: Door::SignIn {
+                settings: settings.digest(),
+            },
+            scope: Scope::Viewer,
+            who: Some("ben@contoso.example".into()),
+        };
+        let cookie = Secret::new("A".repeat(43));
+        let sessions = Sessions::new(Arc::clone(&console.ports.store));
+        sessions
+            .begin(&cookie, &holder, console.ports.clock.now())
+            .await
+            .unwrap();
+        let mut options = options_of(&console.ports);
+        options.sign_in = Ok(Some(Entrance::new(settings)));
+        console.router = web::console_router(options);
+        let pair = format!("__Host-postroom-session={}", cookie.expose());
+        let both = [
+            get("/accounts", &json!({"cookie": format!("x=1; {pair}")})),
+            event("GET", "/accounts", &json!({}), &json!(["x=1", pair])),
+        ];
+        for event in both {
+            let answer = handle(&console, event).await.unwrap();
+            assert_eq!(answer["statusCode"], 200, "{answer}");
+            assert!(
+                answer["headers"]["content-type"]
+                    .as_str()
+                    .unwrap()
+                    .starts_with("text/html")
+            );
+        }
+        let answer = handle(&console, get("/accounts/new", &json!({"cookie": pair})))
+            .await
+            .unwrap();
+        assert_eq!(answer["statusCode"], 403);
+        let door = handle(&console, get("/accounts", &json!({}))).await.unwrap();
+        assert_eq!(door["statusCode"], 401);
+        assert!(door["body"].as_str().unwrap().contains("action=\"/sign-in\""));
+    }
+
+    #[tokio::test]
     async fn cookies_arrive_in_both_shapes() {
         async fn echo(headers: http::HeaderMap) -> String {
             headers
@@ -304,7 +416,7 @@ mod tests {
                 .map_or("none", |value| value.to_str().unwrap())
                 .to_owned()
         }
-        let mut console = web(web::api_router, true);
+        let mut console = web(web::console_router, true);
         console.router = Router::new().route("/", axum::routing::get(echo));
         let body = async |event| handle(&console, event).await.unwrap()["body"].clone();
         assert_eq!(

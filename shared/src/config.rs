@@ -1,10 +1,15 @@
 //! Settings: the only place that reads them, and the only place that documents them.
 
+mod sign_in;
+
 use std::time::Duration;
 
 use url::Url;
 
 use crate::origin::{Origin, TrustedOrigins};
+
+pub use sign_in::SignInSettings;
+pub(crate) use sign_in::may_be_named;
 
 /// All settings that a process takes from outside, read once at its start.
 ///
@@ -19,6 +24,11 @@ use crate::origin::{Origin, TrustedOrigins};
 /// | `HTTPS_PROXY`, `NO_PROXY`, `NO_COLOR` | as everywhere; read by the command line of one machine | none |
 /// | `POSTROOM_STACK` `POSTROOM_TABLE` `POSTROOM_BUCKET` `POSTROOM_KMS_KEY` `POSTROOM_EVENT_BUS` `POSTROOM_SCHEDULE_GROUP` `POSTROOM_SCHEDULE_ROLE` `POSTROOM_SCHEDULE_DLQ` `POSTROOM_IMPORTER` `POSTROOM_TOKEN_REFRESH` `POSTROOM_PUBLIC_URL` | the functions on AWS, which read them themselves: docs/configuration.md | set by the template |
 /// | `POSTROOM_PATIENCE_SECONDS` | the longest wait within a run that Microsoft may ask for; a longer one ends the run, saved | 60 |
+/// | `POSTROOM_SIGN_IN_ISSUER` | who says who signs in to the console: the issuer of an OpenID provider, such as `https://login.microsoftonline.com/TENANT-ID/v2.0` ([`SignInSettings`]) | nobody signs in |
+/// | `POSTROOM_SIGN_IN_CLIENT_ID` | client id of the app registered there for the console | needed with an issuer |
+/// | `POSTROOM_SIGN_IN_CLAIM` | the claim of the id token that says what somebody may do | `roles` |
+/// | `POSTROOM_SIGN_IN_OPERATORS`, `POSTROOM_SIGN_IN_VIEWERS` | values of the claim that make an operator or a viewer, comma-separated | `Postroom.Operator`, `Postroom.Viewer` |
+/// | `POSTROOM_SIGN_IN_FIRST_ADMIN` | one person who is an operator in any case: object id at Entra ID, `sub` elsewhere | nobody |
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where tokens and requests may go.
@@ -35,10 +45,12 @@ pub struct Config {
     pub passphrase_file: Option<String>,
     /// The longest wait within a run.
     pub patience: Duration,
+    /// Where people sign in to the console. What is wrong with it troubles the console alone: it says so, all else works.
+    pub sign_in: Result<Option<SignInSettings>, ConfigError>,
 }
 
 /// A setting that cannot be used.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 #[error("the setting {name} is wrong: {reason}")]
 pub struct ConfigError {
     /// Its name.
@@ -88,8 +100,10 @@ impl Config {
                 });
             }
         };
+        let trusted = TrustedOrigins::with(extra);
         Ok(Self {
-            trusted: TrustedOrigins::with(extra),
+            sign_in: SignInSettings::from_lookup(&lookup, &trusted),
+            trusted,
             ca_file: text("POSTROOM_CA_FILE"),
             data_dir: text("POSTROOM_DATA_DIR"),
             log: text("POSTROOM_LOG"),

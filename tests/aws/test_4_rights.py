@@ -43,7 +43,7 @@ class Rights(unittest.TestCase):
             sealed=root("kms").encrypt(KeyId=outputs["KeyArn"], Plaintext=b"x")["CiphertextBlob"],
         )
         secrets = root("secretsmanager")
-        for kind in ("client", "grant", "access"):
+        for kind in ("client", "grant", "access", "sign-in"):
             secrets.create_secret(Name=f"{cls.stage.name}/{kind}/probe", SecretString="x")
         root("s3").put_object(Bucket=cls.place.bucket, Key="probe/object", Body=b"x")
 
@@ -86,7 +86,7 @@ class Rights(unittest.TestCase):
 
     def test_every_action_would_work_for_somebody(self):
         """A call that is refused to everybody because it is wrong would prove nothing: the root may do it."""
-        harmless = {"read the whole table", "list the secrets", "make a secret of another kind", "start the console", "read a function's settings",
+        harmless = {"read the whole table", "list the secrets", "make a secret of another kind", "write the secret of the sign-in", "make a secret for the sign-in", "start the console", "read a function's settings",
                     "read the events of others", "read logs", "open something with the key", "change the rules"}
         for action in ACTIONS:
             if not action.may and action.name in harmless:

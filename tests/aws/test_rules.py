@@ -33,6 +33,7 @@ def dashboard(template, old, new):
 
 
 CLIENT = {"Fn::Sub": cfn.rights()["resources"]["client"]}
+SIGN_IN = {"Fn::Sub": cfn.rights()["resources"]["sign-in"]}
 
 # A rule, and ways to break what it guards. Each must be noticed by that very rule.
 BREAKS = {
@@ -53,10 +54,14 @@ BREAKS = {
     ],
     "what_may_never_be_is_not": [
         lambda t: allow(t, "ImporterRole", "secretsmanager:GetSecretValue", CLIENT),
-        lambda t: allow(t, "ConsoleRole", "secretsmanager:GetSecretValue", CLIENT),
+        lambda t: allow(t, "TokenRefreshRole", "secretsmanager:GetSecretValue", SIGN_IN),
         lambda t: allow(t, "TokenRefreshRole", "s3:PutObject", {"Fn::Sub": "${Archive.Arn}/*"}),
         lambda t: allow(t, "OauthCallbackRole", "secretsmanager:PutSecretValue", CLIENT),
         lambda t: allow(t, "WatchRole", "secretsmanager:GetSecretValue", CLIENT),
+    ],
+    "reads_no_other_secret": [
+        lambda t: allow(t, "ConsoleRole", "secretsmanager:GetSecretValue", CLIENT),
+        lambda t: drop(policy(t, "ConsoleRole"), "ReadOwnSignInSecret"),
     ],
     "functions_are_trusted_to_lambda_alone": [
         lambda t: properties(t, "WatchRole")["AssumeRolePolicyDocument"]["Statement"][0].update(Principal={"AWS": "*"}),

@@ -57,9 +57,9 @@ export async function microsoft(...args) {
 }
 
 /** `postroom serve` at http://localhost:PORT, over a data directory of its own. */
-export async function postroom(trusted, port) {
+export async function postroom(trusted, port, more = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'postroom-browser-'));
-  const env = { POSTROOM_DATA_DIR: join(directory, 'data'), POSTROOM_TRUST_ENDPOINTS: trusted, POSTROOM_LOG: 'trace' };
+  const env = { POSTROOM_DATA_DIR: join(directory, 'data'), POSTROOM_TRUST_ENDPOINTS: trusted, POSTROOM_LOG: 'trace', ...more };
   const publicUrl = `http://localhost:${port}`;
   const program = start('postroom', ['--json', 'serve', '--listen', `127.0.0.1:${port}`, '--public-url', publicUrl], env);
   await until('serve', () => program.said.out.includes('listening'));

@@ -29,4 +29,4 @@ pub use event_bus::{EventBus, SOURCE};
 pub use schedules::{EventBridgeScheduler, Firing};
 pub use secrets::SecretsVault;
 pub use token_calls::{Ask, Redeem, TokenCalls};
-pub use walls::Wall;
+pub use walls::{OwnSecretOnly, Wall};

@@ -19,7 +19,14 @@ pub(super) async fn run(desk: &Desk, limit: usize) -> Result<Answer, Failure> {
     }
     let text: String = acts
         .iter()
-        .map(|act| format!("{}  {}: {}\n", desk.output.time(act.at), act.by, clean(&act.what)))
+        .map(|act| {
+            format!(
+                "{}  {}: {}\n",
+                desk.output.time(act.at),
+                clean(&act.by),
+                clean(&act.what)
+            )
+        })
         .collect();
     let text = if acts.is_empty() {
         "Nothing yet.".to_owned()

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::cli::failure::Failure;
 
-/// A loopback address and port. Nothing else in this version: the pages have no sign-in yet.
+/// A loopback address and port. Nothing else: there is no TLS here, and cookies and secrets come in.
 pub(super) fn loopback(typed: &str) -> Result<SocketAddr, Failure> {
     let text = typed.trim();
     let text = text
@@ -22,7 +22,7 @@ pub(super) fn loopback(typed: &str) -> Result<SocketAddr, Failure> {
         Ok(address)
     } else {
         Err(Failure::usage(format!(
-            "--listen {address} can be reached from other machines, and the pages have no sign-in yet: take a loopback address such as 127.0.0.1:{}",
+            "--listen {address} can be reached from other machines, and Postroom speaks plain http: take a loopback address such as 127.0.0.1:{}, and put a proxy with TLS in front of it for others",
             address.port()
         )))
     }

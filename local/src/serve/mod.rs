@@ -7,6 +7,7 @@ use std::{future::Future, io::IsTerminal as _, sync::Arc};
 
 use serde_json::json;
 use shared::{
+    oauth::Entrance,
     records::sessions::{Purpose, Serving, Sessions},
     web::{self, WebOptions},
 };
@@ -34,6 +35,8 @@ pub(crate) fn router(desk: &Desk, public_url: Url) -> axum::Router {
         ports: desk.opened.ports.clone(),
         tokens: Arc::clone(&desk.tokens),
         archive: Some(desk.archive.clone()),
+        sign_in: desk.config.sign_in.clone().map(|settings| settings.map(Entrance::new)),
+        one_time_links: true,
         trusted: desk.config.trusted.clone(),
         public_url,
         other_hosts: ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec(),
@@ -44,6 +47,7 @@ pub(crate) fn router(desk: &Desk, public_url: Url) -> axum::Router {
 pub(crate) async fn run(desk: &Desk, typed: &ServeArguments) -> Result<Answer, Failure> {
     let address = listen::loopback(&typed.listen)?;
     let public = listen::public_url(&typed.public_url)?;
+    desk.config.sign_in.clone()?;
     // Before anybody is told that we serve: who is told may tell us to stop.
     let stop = stopped();
     let _lock = desk.opened.data_dir.serve_lock()?;

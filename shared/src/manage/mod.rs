@@ -66,15 +66,15 @@ impl ManageError {
 pub struct Manage {
     ports: Ports,
     trusted: TrustedOrigins,
-    by: &'static str,
+    by: String,
     credentials: Credentials,
     accounts: Accounts,
     audit: Audit,
 }
 
 impl Manage {
-    /// Over these ports; `by` is what the admin uses, as the audit tells it.
-    pub fn new(ports: &Ports, trusted: &TrustedOrigins, by: &'static str) -> Self {
+    /// Over these ports; `by` is who the admin is or what they use, as the audit tells it.
+    pub fn new(ports: &Ports, trusted: &TrustedOrigins, by: &str) -> Self {
         let store = &ports.store;
         Self {
             credentials: Credentials::new(Arc::clone(store)),
@@ -82,12 +82,12 @@ impl Manage {
             audit: Audit::new(Arc::clone(store), Arc::clone(&ports.rng)),
             ports: ports.clone(),
             trusted: trusted.clone(),
-            by,
+            by: by.to_owned(),
         }
     }
 
     /// Notes an act.
     pub async fn note(&self, what: &str) -> Result<(), RecordError> {
-        self.audit.note(self.ports.clock.now(), self.by, what).await
+        self.audit.note(self.ports.clock.now(), &self.by, what).await
     }
 }

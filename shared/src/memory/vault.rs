@@ -233,9 +233,9 @@ impl Vault for MemoryVault {
     }
 }
 
-/// What every vault refuses: a name that is not `client/`, `grant/` or `access/` and 1 to 128 of `a-z A-Z 0-9 - _`.
+/// What every vault refuses: a name that is not `client/`, `grant/`, `access/` or `sign-in/` and 1 to 128 of `a-z A-Z 0-9 - _`.
 pub fn check_name(name: &SecretName) -> Result<(), VaultError> {
-    let id = ["client/", "grant/", "access/"]
+    let id = ["client/", "grant/", "access/", "sign-in/"]
         .iter()
         .find_map(|kind| name.0.strip_prefix(kind));
     let good = id.is_some_and(|id| {
@@ -248,7 +248,7 @@ pub fn check_name(name: &SecretName) -> Result<(), VaultError> {
         Ok(())
     } else {
         Err(VaultError::Denied(format!(
-            "the name {name:?} is not client|grant|access / random id"
+            "the name {name:?} is not client|grant|access|sign-in / id"
         )))
     }
 }

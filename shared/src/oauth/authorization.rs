@@ -24,7 +24,7 @@ use crate::{
 use super::id_token::tenant_of;
 
 /// How long a browser may take (design: pending authorization).
-const LIFETIME: std::time::Duration = std::time::Duration::from_secs(600);
+pub(super) const LIFETIME: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// What is begun.
 pub struct Begin<'a> {
@@ -104,6 +104,11 @@ pub(crate) fn proof(state: &str, cookie: &Secret, salt: &str) -> Proof {
     }
 }
 
+/// The challenge of a proof's verifier (RFC 7636 section 4.2, S256).
+pub(super) fn challenge(proof: &Proof) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(proof.verifier.expose()))
+}
+
 /// Where the login pages of a credential are: pages whose form leads there must name it.
 pub fn entra_origin(credential: &Credential) -> Option<Origin> {
     Origin::of(credential.authorization_url.as_ref().unwrap_or(&credential.token_url))
@@ -147,7 +152,7 @@ impl AuthorizationFlow {
         };
         let key = sha256_hex(state.expose());
         self.shelf
-            .add(&key, &pending, &sha256_hex(cookie.expose()), plus(now, LIFETIME))
+            .add(&key, &pending, &sha256_hex(cookie.expose()), now, plus(now, LIFETIME))
             .await?;
         let proof = proof(state.expose(), &cookie, &salt);
         let location = match begin.errand {
@@ -185,7 +190,7 @@ fn expected_issuer(credential: &Credential) -> Option<String> {
 
 /// The typed URL with what the protocol needs; what the admin typed stays, but for these.
 fn authorization_url(credential: &Credential, pending: &Pending, state: &Secret, proof: &Proof) -> Url {
-    let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(proof.verifier.expose()));
+    let challenge = challenge(proof);
     let ours = [
         ("client_id", credential.client_id.as_str()),
         ("response_type", "code"),
@@ -224,7 +229,7 @@ fn consent_url(credential: &Credential, pending: &Pending, state: &Secret) -> Ur
     merged(consent_place(&credential.token_url), &ours)
 }
 
-fn merged(mut url: Url, ours: &[(&str, &str)]) -> Url {
+pub(super) fn merged(mut url: Url, ours: &[(&str, &str)]) -> Url {
     let typed: Vec<(String, String)> = url
         .query_pairs()
         .filter(|(name, _)| !ours.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)))

@@ -169,6 +169,8 @@ pub(super) async fn ask(endpoint: Endpoint<'_>, ask: Ask<'_>) -> Result<Granted,
         .set_auth_type(AuthType::RequestBody)
         .set_token_uri(TokenUrl::from_url(endpoint.token_url.clone()));
     let (client, assertion) = match endpoint.proof {
+        // A public client has none: PKCE alone ties the code to whoever asked for it (RFC 8252 section 8.1).
+        Proof::Secret(secret) if secret.is_empty() => (client, None),
         Proof::Secret(secret) => (
             client.set_client_secret(ClientSecret::new(secret.expose().to_owned())),
             None,

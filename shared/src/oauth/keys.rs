@@ -1,4 +1,4 @@
-//! The authority's signing keys: discovery and key set, fetched from the token URL's own host, kept in process.
+//! An authority's description of itself and its signing keys: discovery and key set, kept in process.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -10,6 +10,7 @@ use tracing::info;
 use url::Url;
 
 use crate::{
+    config::may_be_named,
     origin::Origin,
     ports::{Clock, Http},
 };
@@ -27,6 +28,10 @@ const TENANT: &str = "{tenantid}";
 struct Discovery {
     issuer: String,
     jwks_uri: Url,
+    #[serde(default)]
+    authorization_endpoint: Option<Url>,
+    #[serde(default)]
+    token_endpoint: Option<Url>,
     /// RFC 9207 section 3.
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
@@ -55,6 +60,9 @@ pub(super) struct Authority {
     issuer: String,
     /// It names itself in every answer to a browser.
     names_itself: bool,
+    /// Where browsers are sent and codes are redeemed, as discovery names them.
+    authorization_endpoint: Option<Url>,
+    token_endpoint: Option<Url>,
     keys: HashMap<String, (Vec<u8>, Vec<u8>)>,
 }
 
@@ -73,6 +81,11 @@ impl Authority {
         self.issuer.replace(TENANT, tenant)
     }
 
+    /// Where browsers are sent, and where codes are redeemed.
+    pub(super) fn endpoints(&self) -> Option<(&Url, &Url)> {
+        Some((self.authorization_endpoint.as_ref()?, self.token_endpoint.as_ref()?))
+    }
+
     /// Whether the key `kid` made this RS256 signature; `None` if there is no such key.
     pub(super) fn verify(&self, kid: &str, message: &[u8], signature: &[u8]) -> Option<bool> {
         let (n, e) = self.keys.get(kid)?;
@@ -81,28 +94,85 @@ impl Authority {
     }
 }
 
-/// Authorities by token URL.
+/// Which authority is meant.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Named<'a> {
+    /// The one behind a credential's token URL: it is on that host, with its keys.
+    TokenUrl(&'a Url),
+    /// The one with this issuer, and no other (Discovery section 4.3). An operator chose it, so it may name other hosts.
+    Issuer(&'a str),
+}
+
+impl Named<'_> {
+    fn discovery(self) -> Result<Url, TokenError> {
+        match self {
+            Self::TokenUrl(url) => Ok(discovery_url(url)),
+            Self::Issuer(issuer) => {
+                let text = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+                Url::parse(&text).map_err(|_| odd("the issuer is no URL"))
+            }
+        }
+    }
+
+    /// Whether what the authority says of itself fits what was asked.
+    fn fits(self, said: &Discovery) -> Result<(), TokenError> {
+        match self {
+            Self::TokenUrl(url) if Origin::of(&said.jwks_uri) != Origin::of(url) => {
+                Err(odd("the login host's description of itself names keys on another host"))
+            }
+            Self::TokenUrl(_) => Ok(()),
+            Self::Issuer(issuer) if said.issuer != issuer => Err(TokenError::plain(
+                TokenErrorKind::Settings,
+                format!(
+                    "the issuer calls itself `{}` and is set as `{issuer}`; set it exactly as it calls itself, and of Entra ID one tenant by its id",
+                    crate::message::cut(&said.issuer, 200)
+                ),
+            )),
+            Self::Issuer(issuer) => {
+                let here = Url::parse(issuer).map_err(|_| odd("the issuer is no URL"))?;
+                let named = [
+                    Some(&said.jwks_uri),
+                    said.authorization_endpoint.as_ref(),
+                    said.token_endpoint.as_ref(),
+                ];
+                if named.into_iter().flatten().all(|url| may_be_named(url, &here)) {
+                    return Ok(());
+                }
+                Err(odd(
+                    "the issuer's description of itself names an address that is not https and a host name",
+                ))
+            }
+        }
+    }
+}
+
+fn odd(what: &str) -> TokenError {
+    TokenError::plain(TokenErrorKind::Unforeseen, what)
+}
+
+/// Authorities by where they describe themselves.
 #[derive(Default)]
 pub(super) struct Authorities(Mutex<HashMap<Url, Arc<Authority>>>);
 
 impl Authorities {
-    /// The authority behind a token URL; `anew` asks again, because a key was not among those known.
+    /// An authority; `anew` asks again, because a key was not among those known.
     pub(super) async fn of(
         &self,
         http: &dyn Http,
         clock: &dyn Clock,
-        token_url: &Url,
+        named: Named<'_>,
         anew: bool,
     ) -> Result<Arc<Authority>, TokenError> {
+        let place = named.discovery()?;
         let mut known = self.0.lock().await;
-        if let Some(authority) = known.get(token_url)
+        if let Some(authority) = known.get(&place)
             && !anew
         {
             return Ok(Arc::clone(authority));
         }
-        let authority = Arc::new(fetch(http, clock, token_url).await?);
+        let authority = Arc::new(fetch(http, clock, named, &place).await?);
         info!(issuer = %authority.issuer, keys = authority.keys.len(), "signing keys read");
-        known.insert(token_url.clone(), Arc::clone(&authority));
+        known.insert(place, Arc::clone(&authority));
         Ok(authority)
     }
 }
@@ -119,14 +189,9 @@ fn discovery_url(token_url: &Url) -> Url {
     url
 }
 
-async fn fetch(http: &dyn Http, clock: &dyn Clock, token_url: &Url) -> Result<Authority, TokenError> {
-    let discovery: Discovery = document(http, clock, &discovery_url(token_url), None).await?;
-    if Origin::of(&discovery.jwks_uri) != Origin::of(token_url) {
-        return Err(TokenError::plain(
-            TokenErrorKind::Unforeseen,
-            "the login host's description of itself names keys on another host",
-        ));
-    }
+async fn fetch(http: &dyn Http, clock: &dyn Clock, named: Named<'_>, place: &Url) -> Result<Authority, TokenError> {
+    let discovery: Discovery = document(http, clock, place, None).await?;
+    named.fits(&discovery)?;
     let set: KeySet = document(http, clock, &discovery.jwks_uri, None).await?;
     let mut keys = HashMap::new();
     for key in set.keys {
@@ -143,6 +208,8 @@ async fn fetch(http: &dyn Http, clock: &dyn Clock, token_url: &Url) -> Result<Au
     Ok(Authority {
         issuer: discovery.issuer,
         names_itself: discovery.authorization_response_iss_parameter_supported,
+        authorization_endpoint: discovery.authorization_endpoint,
+        token_endpoint: discovery.token_endpoint,
         keys,
     })
 }

@@ -9,12 +9,14 @@
 //! | `grant.rs` | the grant in the vault: staged, promoted, never put back |
 //! | `id_token.rs` `keys.rs` | who signed in, checked against the authority's keys |
 //! | `client.rs` | how the app proves itself: secrets in turn, certificate, federated token |
+//! | `entrance.rs` | the console's own sign-in: who is it, and what may they do |
 //! | `entra.rs` | the token endpoint on the wire |
 //! | `error.rs` | what failures mean; their words are the catalogue's |
 
 mod authorization;
 mod client;
 mod entra;
+mod entrance;
 mod error;
 mod grant;
 mod id_token;
@@ -26,5 +28,6 @@ mod token;
 pub use authorization::{AuthorizationFlow, Begin, Begun, Proof, entra_origin, sha256_hex};
 pub(crate) use authorization::{derive, proof, random};
 pub use client::{FederatedTokens, federated_audience};
+pub use entrance::{Entrance, Visitor};
 pub use error::{TokenError, TokenErrorKind};
 pub use token::{TokenService, USABLE_FOR, settings_digest, token_due, token_on_record};

@@ -20,6 +20,7 @@ use super::{
     error::{TokenError, TokenErrorKind},
     grant::{Grant, Saved},
     id_token::{self, Expected, Person},
+    keys::Named,
     refresh::recent,
     token::TokenService,
 };
@@ -195,7 +196,10 @@ impl TokenService {
     /// (O-8). Asked before the code is sent to anybody.
     async fn check_issuer(&self, credential: &Credential, redemption: &Redemption) -> Result<(), TokenError> {
         let (http, clock) = (&*self.ports.http, &*self.ports.clock);
-        let authority = self.authorities.of(http, clock, &credential.token_url, false).await?;
+        let authority = self
+            .authorities
+            .of(http, clock, Named::TokenUrl(&credential.token_url), false)
+            .await?;
         if authority.may_have_answered(redemption.issuer.as_deref()) {
             return Ok(());
         }

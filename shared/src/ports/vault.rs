@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
 
-/// The name of a secret: `{client|grant|access}/{random id}`, never an admin's text.
+/// The name of a secret: `{client|grant|access}/{random id}`, or `sign-in/console`; never an admin's text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SecretName(pub String);

@@ -16,7 +16,7 @@ const PARTITION: &str = "audit";
 pub struct Act {
     /// When.
     pub at: Timestamp,
-    /// Through what: `command line`, `console`.
+    /// Through what, and who if that is known: `command line`, `console`, `console: ada@contoso.example`.
     pub by: String,
     /// What, in words.
     pub what: String,

@@ -1,9 +1,9 @@
 //! Sign-ins that were begun: pending until the browser comes back, consumed by one write.
 
-use std::sync::Arc;
+use std::{marker::PhantomData, sync::Arc};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 
 use crate::{
@@ -15,6 +15,8 @@ use crate::{
 use super::{RECORD, RecordError, attribute, attributes, ending, json, number, required, sweep};
 
 const PARTITION: &str = "authorizations";
+const ENTRIES: &str = "entries";
+
 /// What a browser was sent to Microsoft for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -50,6 +52,13 @@ pub struct Pending {
     pub begun_at: Timestamp,
 }
 
+/// A sign-in to the console that was begun. Neither `state`, nor verifier, nor nonce stands in it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Entry {
+    /// Hexadecimal; verifier and nonce are derived with it.
+    pub salt: String,
+}
+
 /// How a sign-in ended, in our own words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
@@ -71,9 +80,9 @@ pub struct Ending {
 
 /// A row as it stands.
 #[derive(Debug, Clone)]
-pub struct AuthorizationRow {
+pub struct AuthorizationRow<P = Pending> {
     /// What was begun.
-    pub pending: Pending,
+    pub pending: P,
     /// SHA-256 of the flow's cookie, hexadecimal.
     pub cookie: String,
     /// When it was consumed.
@@ -86,7 +95,7 @@ pub struct AuthorizationRow {
     pub expires_at: Timestamp,
 }
 
-impl AuthorizationRow {
+impl<P: DeserializeOwned> AuthorizationRow<P> {
     fn read(item: &Item) -> Result<Self, RecordError> {
         Ok(Self {
             pending: required(item, RECORD)?,
@@ -101,56 +110,76 @@ impl AuthorizationRow {
 
 /// What consuming came to.
 #[derive(Debug)]
-pub enum Consumed {
+pub enum Consumed<P = Pending> {
     /// It is ours, now.
-    Now(Box<AuthorizationRow>),
+    Now(Box<AuthorizationRow<P>>),
     /// It is not: used before, over, for another browser, or not there.
-    Not(Option<Box<AuthorizationRow>>),
+    Not(Option<Box<AuthorizationRow<P>>>),
 }
 
 /// The shelf of sign-ins that were begun; keys are the hexadecimal SHA-256 of the raw `state`.
 #[derive(Clone)]
-pub struct Authorizations {
+pub struct Authorizations<P = Pending> {
     store: Arc<dyn Store>,
+    partition: &'static str,
+    of: PhantomData<fn() -> P>,
 }
 
 impl Authorizations {
-    /// On this store.
+    /// Sign-ins for credentials, on this store.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self::on(store, PARTITION)
+    }
+}
+
+impl Authorizations<Entry> {
+    /// Sign-ins to the console, on this store.
+    pub fn entries(store: Arc<dyn Store>) -> Self {
+        Self::on(store, ENTRIES)
+    }
+}
+
+impl<P: Serialize + DeserializeOwned> Authorizations<P> {
+    fn on(store: Arc<dyn Store>, partition: &'static str) -> Self {
+        Self {
+            store,
+            partition,
+            of: PhantomData,
+        }
     }
 
-    fn key(key: &str) -> Key {
-        Key::new(PARTITION, key)
+    fn key(&self, key: &str) -> Key {
+        Key::new(self.partition, key)
     }
 
     /// Writes down what was begun, and sweeps a few old rows.
     pub async fn add(
         &self,
         key: &str,
-        pending: &Pending,
+        pending: &P,
         cookie: &str,
+        now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<(), RecordError> {
         let [expires_at, expires] = ending(expires_at);
         let set = attributes([(RECORD, json(pending)), ("cookie", cookie.into()), expires_at, expires]);
         self.store
-            .update(Write::put(Self::key(key), set).when(Condition::Absent))
+            .update(Write::put(self.key(key), set).when(Condition::Absent))
             .await?;
-        sweep(&*self.store, PARTITION, pending.begun_at).await;
+        sweep(&*self.store, self.partition, now).await;
         Ok(())
     }
 
     /// One row.
-    pub async fn get(&self, key: &str) -> Result<Option<AuthorizationRow>, RecordError> {
-        let item = self.store.get(&Self::key(key)).await?;
+    pub async fn get(&self, key: &str) -> Result<Option<AuthorizationRow<P>>, RecordError> {
+        let item = self.store.get(&self.key(key)).await?;
         item.map(|item| AuthorizationRow::read(&item)).transpose()
     }
 
     /// Consumes a row for the browser with this cookie: one conditional write, before anything else is done.
-    pub async fn consume(&self, key: &str, cookie: &str, by: &str, now: Timestamp) -> Result<Consumed, RecordError> {
+    pub async fn consume(&self, key: &str, cookie: &str, by: &str, now: Timestamp) -> Result<Consumed<P>, RecordError> {
         let set = attributes([("consumed_at", json(&now)), ("consumed_by", by.into())]);
-        let write = Write::set(Self::key(key), set)
+        let write = Write::set(self.key(key), set)
             .when(Condition::Exists)
             .when(Condition::Missing("consumed_at".into()))
             .when(Condition::equals("cookie", cookie))
@@ -161,7 +190,7 @@ impl Authorizations {
                 Ok(item) => item,
                 Err(StoreError::ConditionFailed { current, .. }) => current.map(|item| *item),
                 Err(error @ (StoreError::Conflict | StoreError::Unavailable(_))) => {
-                    let current = self.store.get(&Self::key(key)).await?;
+                    let current = self.store.get(&self.key(key)).await?;
                     let unconsumed = current
                         .as_ref()
                         .is_some_and(|item| !item.attributes.contains_key("consumed_at"));
@@ -193,7 +222,7 @@ impl Authorizations {
     pub async fn end(&self, key: &str, by: &str, ending: &Ending) -> Result<(), RecordError> {
         let mut tries = 0;
         loop {
-            let write = Write::set(Self::key(key), attributes([("ending", json(ending))]))
+            let write = Write::set(self.key(key), attributes([("ending", json(ending))]))
                 .when(Condition::equals("consumed_by", by));
             match self.store.update(write).await {
                 Ok(_) => return Ok(()),

@@ -17,6 +17,7 @@
 //! | `schedules` | account id | when accounts run (one machine) |
 //! | `audit` | time | what admins did |
 //! | `authorizations` | SHA-256 of `state` | sign-ins that were begun, and how they ended |
+//! | `entries` | SHA-256 of `state` | sign-ins to the console that were begun |
 //! | `sessions` `launches` | SHA-256 of cookie or token | who may use the console; one-time links |
 //! | `keys` | SHA-256 of the key | keys of the API: scope and end, never the key |
 //! | `serve` | `here` | where the console of this data directory is |

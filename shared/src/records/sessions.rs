@@ -12,15 +12,13 @@ use crate::{
     time::{between, millis, plus},
 };
 
-use super::{RECORD, RecordError, attribute, attributes, ending, json, number, record, required, sweep};
+use super::{
+    RECORD, RecordError, api_keys::Scope, attribute, attributes, ending, json, number, record, required, sweep,
+};
 
 const SESSIONS: &str = "sessions";
 const LAUNCHES: &str = "launches";
 const SERVE: &str = "serve";
-/// A session ends after this long without a page, on one machine.
-const IDLE: Duration = Duration::from_hours(2);
-/// And after this long in any case.
-const ABSOLUTE: Duration = Duration::from_hours(12);
 /// That somebody was there is written down this often.
 const SEEN: Duration = Duration::from_mins(1);
 /// A one-time link is good for this long.
@@ -39,6 +37,48 @@ pub enum Purpose {
         /// Another person may take over.
         rebind: bool,
     },
+}
+
+/// How somebody came in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Door {
+    /// By a one-time link of this machine.
+    Link,
+    /// By signing in with the issuer.
+    SignIn {
+        /// The settings of the sign-in at that time ([`crate::config::SignInSettings::digest`]).
+        settings: String,
+    },
+}
+
+impl Door {
+    /// A session ends after this long without a page.
+    fn idle(&self) -> Duration {
+        match self {
+            Self::Link => Duration::from_hours(2),
+            Self::SignIn { .. } => Duration::from_mins(30),
+        }
+    }
+
+    /// And after this long in any case.
+    pub fn absolute(&self) -> Duration {
+        match self {
+            Self::Link => Duration::from_hours(12),
+            Self::SignIn { .. } => Duration::from_hours(8),
+        }
+    }
+}
+
+/// Whose a session is, and what they may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// How they came in.
+    pub door: Door,
+    /// What they may do.
+    pub scope: Scope,
+    /// Who they are, for people to read, if that is known.
+    pub who: Option<String>,
 }
 
 /// Where the console of this data directory is.
@@ -63,33 +103,43 @@ impl Sessions {
     }
 
     /// Begins a session for the browser that holds this cookie.
-    pub async fn begin(&self, cookie: &Secret, now: Timestamp) -> Result<(), RecordError> {
-        let [expires_at, expires] = ending(plus(now, ABSOLUTE));
-        let set = attributes([("begun_at", json(&now)), ("seen_at", json(&now)), expires_at, expires]);
-        let key = Key::new(SESSIONS, sha256_hex(cookie.expose()));
+    pub async fn begin(&self, cookie: &Secret, holder: &Holder, now: Timestamp) -> Result<(), RecordError> {
+        let [expires_at, expires] = ending(plus(now, holder.door.absolute()));
+        let record = (RECORD, json(holder));
+        let set = attributes([
+            record,
+            ("begun_at", json(&now)),
+            ("seen_at", json(&now)),
+            expires_at,
+            expires,
+        ]);
+        let key = Key::new(SESSIONS, Self::key(cookie));
         self.store.update(Write::put(key, set).when(Condition::Absent)).await?;
         sweep(&*self.store, SESSIONS, now).await;
         Ok(())
     }
 
-    /// The key of the session of this cookie, if it is alive; that somebody was there is noted now and then.
-    pub async fn alive(&self, cookie: &Secret, now: Timestamp) -> Result<Option<String>, RecordError> {
-        let key = sha256_hex(cookie.expose());
-        Ok(self.alive_by_key(&key, now).await?.then_some(key))
+    /// The key of a cookie's session.
+    pub fn key(cookie: &Secret) -> String {
+        sha256_hex(cookie.expose())
     }
 
-    /// The same by its key.
-    pub async fn alive_by_key(&self, key: &str, now: Timestamp) -> Result<bool, RecordError> {
+    /// Whose the session with this key is, if it is alive; that somebody was there is noted now and then.
+    pub async fn alive(&self, key: &str, now: Timestamp) -> Result<Option<Holder>, RecordError> {
         let at = Key::new(SESSIONS, key);
         let Some(item) = self.store.get(&at).await? else {
-            return Ok(false);
+            return Ok(None);
         };
         let seen: Timestamp = required(&item, "seen_at")?;
-        if number(&item, "expires_at") <= millis(now) || between(seen, now) >= IDLE {
+        // A session of an older version does not say whose it is: nobody's.
+        let holder: Option<Holder> = attribute(&item, RECORD)?;
+        let holder = holder
+            .filter(|holder| number(&item, "expires_at") > millis(now) && between(seen, now) < holder.door.idle());
+        let Some(holder) = holder else {
             // It is over in any case; whether its row goes now is all the same.
             let _ = self.store.update(Write::delete(at)).await;
-            return Ok(false);
-        }
+            return Ok(None);
+        };
         if between(seen, now) >= SEEN {
             let write = Write::set(at, attributes([("seen_at", json(&now))])).when(Condition::Exists);
             match self.store.update(write).await {
@@ -97,7 +147,7 @@ impl Sessions {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(true)
+        Ok(Some(holder))
     }
 
     /// Ends a session.

@@ -26,10 +26,10 @@ use crate::{
     secret::Secret,
 };
 
-use super::{Web, cookie, form::Posted, page, page::Place};
+use super::{Web, cookie, form::Posted, page, page::Place, session::Session};
 
 /// How long a flow's cookie stays with the browser, in seconds: as long as its record may be consumed.
-const FLOW_SECONDS: u32 = 600;
+pub(super) const FLOW_SECONDS: u32 = 600;
 
 pub(super) fn routes() -> Router<Web> {
     Router::new()
@@ -129,9 +129,9 @@ async fn find(web: &Web, id: &str) -> Result<CredentialRow, Response> {
     found.map_err(|error| page::record_trouble(Place::Credentials, &error))
 }
 
-async fn note(web: &Web, what: &str) -> Result<(), Response> {
+async fn note(web: &Web, session: &Session, what: &str) -> Result<(), Response> {
     let audit = Audit::new(Arc::clone(&web.ports.store), Arc::clone(&web.ports.rng));
-    let noted = audit.note(web.ports.clock.now(), "console", what).await;
+    let noted = audit.note(web.ports.clock.now(), &session.by(), what).await;
     noted.map_err(|error| page::trouble(&error.to_string()))
 }
 
@@ -142,6 +142,7 @@ async fn key(State(web): State<Web>, Path(id): Path<String>, posted: Posted) -> 
     let allowed = if rebind { ", another person may take over" } else { "" };
     note(
         &web,
+        &posted.session,
         &format!("clicked the key of credential `{}`{allowed}", credential.id),
     )
     .await?;
@@ -189,6 +190,7 @@ async fn consent(State(web): State<Web>, Path(id): Path<String>, posted: Posted)
     let row = find(&web, &id).await?;
     note(
         &web,
+        &posted.session,
         &format!("asked for admin consent for credential `{}`", row.credential.id),
     )
     .await?;

@@ -18,6 +18,7 @@ use crate::{
     origin::Origin,
     ports::{Redeemed, Redemption},
     records::{
+        api_keys::Scope,
         authorizations::{AuthorizationRow, Consumed, Ending, Errand, Pending},
         credentials::Credentials,
         sessions::Sessions,
@@ -25,55 +26,10 @@ use crate::{
     secret::Secret,
 };
 
-use super::{Web, cookie, page, result};
-
-/// The most parameters of an answer (O-22).
-const MOST_PARAMETERS: usize = 100;
-/// Parameters that may come once only.
-const SINGLE: [&str; 6] = ["state", "code", "error", "iss", "error_description", "admin_consent"];
+use super::{Web, answer::Answer, cookie, page, result};
 
 pub(super) fn routes() -> Router<Web> {
     Router::new().route("/OAuth2Callback", get(callback))
-}
-
-/// What Microsoft's answer says, before any of it is believed.
-struct Answer {
-    state: String,
-    code: Option<Secret>,
-    error: Option<String>,
-    description: String,
-    issuer: Option<String>,
-    consented: bool,
-}
-
-impl Answer {
-    fn read(query: &str) -> Option<Self> {
-        let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
-            .into_owned()
-            .take(MOST_PARAMETERS + 1)
-            .collect();
-        let twice = |name: &str| pairs.iter().filter(|(one, _)| one == name).count() > 1;
-        if pairs.len() > MOST_PARAMETERS || SINGLE.into_iter().any(twice) {
-            return None;
-        }
-        let one = |name: &str| {
-            let found = pairs.iter().find(|(one, _)| one == name);
-            found.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
-        };
-        let state = one("state")?;
-        let ours = state.len() == 43
-            && state
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        ours.then(|| Self {
-            state,
-            code: one("code").map(Secret::new),
-            error: one("error"),
-            description: one("error_description").unwrap_or_default(),
-            issuer: one("iss"),
-            consented: one("admin_consent").is_some_and(|said| said.eq_ignore_ascii_case("true")),
-        })
-    }
 }
 
 fn nothing_to_finish() -> Response {
@@ -157,11 +113,11 @@ async fn believed(web: &Web, pending: &Pending, answer: &Answer) -> Result<Optio
     if let Some(session) = &pending.session {
         // Whoever began it must still be allowed to (O-15).
         let alive = Sessions::new(std::sync::Arc::clone(&web.ports.store))
-            .alive_by_key(session, web.ports.clock.now())
+            .alive(session, web.ports.clock.now())
             .await;
         match alive {
-            Ok(true) => {}
-            Ok(false) => {
+            Ok(Some(holder)) if holder.scope == Scope::Operator => {}
+            Ok(_) => {
                 return Err("The console's session that began this sign-in is over. Nothing was stored".into());
             }
             Err(error) => return Err(error.to_string()),

@@ -59,3 +59,8 @@ pub(super) fn set(web: &Web, headers: &mut HeaderMap, name: &str, value: &Secret
         headers.append(header::SET_COOKIE, value);
     }
 }
+
+/// Takes a cookie from the browser.
+pub(super) fn clear(web: &Web, headers: &mut HeaderMap, name: &str) {
+    set(web, headers, name, &Secret::new(""), 0);
+}

@@ -1,14 +1,18 @@
 //! Forms as posted: bounded, from our own pages, each field once.
 
 use axum::{
-    body::to_bytes,
+    body::{Body, to_bytes},
     extract::{FromRequest, FromRequestParts as _, Request},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     response::Response,
 };
 use maud::html;
 
-use super::{Web, page::plain, session::Session};
+use super::{
+    Web,
+    page::plain,
+    session::{Operator, Session},
+};
 
 /// The most bytes of a form.
 const MOST_BYTES: usize = 64 * 1024;
@@ -40,13 +44,16 @@ impl Fields {
     }
 }
 
-/// A form posted from one of our pages in a session, with the session's `csrf` token.
+/// A form posted from one of our pages in an operator's session, with the session's `csrf` token.
 pub(crate) struct Posted {
     /// Whose.
     pub(crate) session: Session,
     /// What.
     pub(crate) fields: Fields,
 }
+
+/// The same in any session, a viewer's as well: for what concerns nobody else.
+pub(crate) struct PostedByAnybody(pub(crate) Session);
 
 fn refuse(status: StatusCode, what: &str) -> Response {
     plain(
@@ -95,19 +102,36 @@ impl FromRequest<Web> for Fields {
     }
 }
 
+/// The form of a session: its token must be among the fields.
+async fn of_session(parts: Parts, body: Body, web: &Web, session: &Session) -> Result<Fields, Response> {
+    let fields = Fields::from_request(Request::from_parts(parts, body), web).await?;
+    if session.takes(fields.text("csrf")) {
+        return Ok(fields);
+    }
+    Err(refuse(
+        StatusCode::FORBIDDEN,
+        "It belongs to another session. Open the page anew and try again.",
+    ))
+}
+
 impl FromRequest<Web> for Posted {
     type Rejection = Response;
 
     async fn from_request(request: Request, web: &Web) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
-        let session = Session::from_request_parts(&mut parts, web).await?;
-        let fields = Fields::from_request(Request::from_parts(parts, body), web).await?;
-        if !session.takes(fields.text("csrf")) {
-            return Err(refuse(
-                StatusCode::FORBIDDEN,
-                "It belongs to another session. Open the page anew and try again.",
-            ));
-        }
+        let Operator(session) = Operator::from_request_parts(&mut parts, web).await?;
+        let fields = of_session(parts, body, web, &session).await?;
         Ok(Self { session, fields })
+    }
+}
+
+impl FromRequest<Web> for PostedByAnybody {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, web: &Web) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let session = Session::from_request_parts(&mut parts, web).await?;
+        of_session(parts, body, web, &session).await?;
+        Ok(Self(session))
     }
 }

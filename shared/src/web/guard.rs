@@ -104,7 +104,7 @@ fn admit(web: &Web, request: &Request) -> Result<(), Box<Response>> {
     refuse(
         StatusCode::MISDIRECTED_REQUEST,
         "Wrong name",
-        "Postroom does not answer under this name. Open it under the address it was started with (--public-url).",
+        "Postroom does not answer under this name. Open it under its public address (--public-url; on AWS the output PublicUrl).",
     )
 }
 
@@ -115,7 +115,12 @@ fn authority(url: &url::Url) -> String {
 }
 
 async fn not_found(State(web): State<Web>, request: Request) -> Response {
-    let path = request.uri().path().trim_end_matches('/');
+    let path = request.uri().path();
+    if path == "/OAuth2Callback" {
+        let body = html! { p { "Microsoft's answer comes to this address as a query of a GET, and in no other way. Nothing was stored." } };
+        return plain(StatusCode::NOT_FOUND, "Not like this", &body);
+    }
+    let path = path.trim_end_matches('/');
     if path.eq_ignore_ascii_case("/OAuth2Callback") {
         let body = html! {
             p { "Microsoft sent the browser to an address that differs from ours in upper and lower case or by a slash at its end. Nothing was stored." }

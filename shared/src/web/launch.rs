@@ -17,7 +17,13 @@ use crate::{
     credential::GrantType,
     oauth::random,
     ports::Ports,
-    records::{RecordError, authorizations::Errand, credentials::Credentials, sessions::Sessions},
+    records::{
+        RecordError,
+        api_keys::Scope,
+        authorizations::Errand,
+        credentials::Credentials,
+        sessions::{Door, Holder, Sessions},
+    },
     secret::Secret,
 };
 
@@ -31,9 +37,6 @@ use super::{
     guard::FormTargets,
     page,
 };
-
-/// How long a session's cookie stays with the browser, in seconds; the records decide earlier.
-const SESSION_SECONDS: u32 = 12 * 3600;
 
 /// Makes one-time links.
 #[derive(Clone)]
@@ -138,12 +141,19 @@ async fn take(State(web): State<Web>, fields: Fields) -> Response {
         Ok(Some(Purpose::Console)) => {
             // A session of its own, never one a stranger could have set before (fixation).
             let value = random(&*web.ports.rng);
-            if let Err(error) = sessions.begin(&value, now).await {
+            let holder = Holder {
+                door: Door::Link,
+                scope: Scope::Operator,
+                who: None,
+            };
+            if let Err(error) = sessions.begin(&value, &holder, now).await {
                 return page::trouble(&error.to_string());
             }
             let mut response = Redirect::to("/credentials").into_response();
             let name = cookie::session_name(&web);
-            cookie::set(&web, response.headers_mut(), &name, &value, SESSION_SECONDS);
+            // The records decide earlier.
+            let seconds = u32::try_from(holder.door.absolute().as_secs()).unwrap_or(u32::MAX);
+            cookie::set(&web, response.headers_mut(), &name, &value, seconds);
             response
         }
         Ok(Some(Purpose::Authorize { credential, rebind })) => {

@@ -2,6 +2,7 @@
 //!
 //! Pages are drawn on the server and need no JavaScript. Drawing a page calls nobody: it reads the store.
 
+mod answer;
 mod api;
 mod authorize;
 mod callback;
@@ -14,6 +15,7 @@ mod launch;
 mod page;
 mod result;
 mod session;
+mod sign_in;
 
 use std::{ops::Deref, sync::Arc};
 
@@ -22,6 +24,8 @@ use url::Url;
 
 use crate::{
     archive::Archive,
+    config::ConfigError,
+    oauth::Entrance,
     origin::TrustedOrigins,
     ports::{Ports, Tokens},
 };
@@ -40,6 +44,10 @@ pub struct WebOptions {
     pub trusted: TrustedOrigins,
     /// How a browser reaches this console: scheme, host and port. The redirect URI begins with it; no header does.
     pub public_url: Url,
+    /// How people sign in to the pages; an error is told on them.
+    pub sign_in: Result<Option<Entrance>, ConfigError>,
+    /// Whether one-time links open them, too: on one machine, whose command line makes them.
+    pub one_time_links: bool,
     /// Further names under which it answers, without port: loopback names on one machine.
     pub other_hosts: Vec<String>,
 }
@@ -56,7 +64,12 @@ impl Deref for Web {
 }
 
 impl WebOptions {
-    /// The redirect URI to register with the app, and the only one ever sent.
+    /// How people sign in, if that is set up.
+    pub(crate) fn entrance(&self) -> Option<&Entrance> {
+        self.sign_in.as_ref().ok()?.as_ref()
+    }
+
+    /// The redirect URI to register with the app of a credential, and the only one ever sent.
     pub fn redirect_uri(&self) -> Url {
         redirect_uri(&self.public_url)
     }
@@ -69,32 +82,33 @@ pub fn redirect_uri(public_url: &Url) -> Url {
     url
 }
 
-/// All pages; who may use them has a session.
+/// The redirect URI of the console's own sign-in below a public URL.
+pub fn sign_in_uri(public_url: &Url) -> Url {
+    sign_in::redirect_uri(public_url)
+}
+
+/// All pages, for one machine; who may use them has a session.
 pub fn router(options: WebOptions) -> Router {
-    let routes = Router::new()
-        .merge(callback::routes())
+    guarded(options, pages().merge(callback::routes()).merge(launch::routes()))
+}
+
+/// Pages and API for a function of their own: the callback has another, and nobody makes one-time links.
+pub fn console_router(options: WebOptions) -> Router {
+    guarded(options, pages().merge(api::routes()))
+}
+
+fn pages() -> Router<Web> {
+    Router::new()
+        .merge(sign_in::routes())
         .merge(result::routes())
         .merge(authorize::routes())
-        .merge(launch::routes())
         .merge(health::routes())
-        .merge(console::routes());
-    guarded(options, routes)
+        .merge(console::routes())
 }
 
 /// `/OAuth2Callback` and how it ended, and nothing else: what a function may answer that holds no right on secrets.
 pub fn callback_router(options: WebOptions) -> Router {
     guarded(options, Router::new().merge(callback::routes()).merge(result::routes()))
-}
-
-/// The API, the result of a sign-in, `/healthz`. The console's pages are not among them: nobody can sign in to them there,
-/// so nobody gets in.
-pub fn api_router(options: WebOptions) -> Router {
-    let routes = Router::new()
-        .merge(result::routes())
-        .merge(health::routes())
-        .merge(api::routes())
-        .merge(console::style_route());
-    guarded(options, routes)
 }
 
 fn guarded(options: WebOptions, routes: Router<Web>) -> Router {

@@ -54,9 +54,9 @@ async fn show(State(web): State<Web>, Path(key): Path<String>, request: Request)
     }
     let next = html! {
         p.next {
-            @if session.is_some() {
+            @if let Some(session) = &session {
                 a.button href={ "/credentials/" (row.pending.credential) } { "To the credential" }
-                a.button href="/accounts/new" { "Add an account" }
+                @if session.operates() { a.button href="/accounts/new" { "Add an account" } }
             } @else {
                 "You may close this page. The command line tells the same."
             }

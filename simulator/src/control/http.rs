@@ -158,6 +158,9 @@ enum Act {
         service_ms: u64,
         network_ms: u64,
     },
+    SetTokenLifetime {
+        seconds: Option<u32>,
+    },
 }
 
 pub(crate) fn answer(simulator: &Simulator, call: &Call) -> Reply {
@@ -344,6 +347,10 @@ fn run(s: &Simulator, act: Act) -> Result<Value, ControlError> {
                 service: Duration::from_millis(service_ms),
                 network: Duration::from_millis(network_ms),
             });
+            Ok(done(()))
+        }
+        Act::SetTokenLifetime { seconds } => {
+            s.set_token_lifetime(seconds);
             Ok(done(()))
         }
     }

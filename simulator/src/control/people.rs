@@ -103,6 +103,22 @@ impl Simulator {
         })
     }
 
+    /// Assigns a person to exactly these roles of an app (Enterprise applications, Users and groups); to none with none.
+    pub fn assign_app_roles(&self, client_id: &str, user: &str, roles: &[&str]) -> Result<(), ControlError> {
+        let known = self
+            .users()
+            .into_iter()
+            .find(|known| known.address.eq_ignore_ascii_case(user));
+        let oid = known.ok_or_else(|| ControlError::User(user.to_owned()))?.oid;
+        let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
+        self.with_app(client_id, |app| {
+            app.assigned.remove(&oid);
+            if !roles.is_empty() {
+                app.assigned.insert(oid, roles);
+            }
+        })
+    }
+
     /// Takes a redirect URI away.
     pub fn remove_redirect_uri(&self, client_id: &str, redirect_uri: &str) -> Result<(), ControlError> {
         self.with_app(client_id, |app| app.redirect_uris.retain(|r| r != redirect_uri))

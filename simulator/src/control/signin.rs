@@ -8,12 +8,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Names of the acts below.
-pub(crate) const ACTS: [&str; 15] = [
+pub(crate) const ACTS: [&str; 16] = [
     "add-user",
     "disable-user",
     "share",
     "register-redirect-uri",
     "remove-redirect-uri",
+    "assign-app-roles",
     "set-permissions",
     "set-multi-tenant",
     "give-consent",
@@ -54,6 +55,11 @@ pub(crate) enum SignInAct {
     RemoveRedirectUri {
         client_id: String,
         redirect_uri: String,
+    },
+    AssignAppRoles {
+        client_id: String,
+        user: String,
+        roles: Vec<String>,
     },
     SetPermissions {
         client_id: String,
@@ -105,6 +111,10 @@ pub(crate) fn run(s: &Simulator, act: SignInAct) -> Result<Value, ControlError> 
             client_id,
             redirect_uri,
         } => s.remove_redirect_uri(&client_id, &redirect_uri).map(done),
+        SignInAct::AssignAppRoles { client_id, user, roles } => {
+            let names: Vec<&str> = roles.iter().map(String::as_str).collect();
+            s.assign_app_roles(&client_id, &user, &names).map(done)
+        }
         SignInAct::SetPermissions { client_id, permissions } => {
             let names: Vec<&str> = permissions.iter().map(String::as_str).collect();
             s.set_permissions(&client_id, &names).map(done)

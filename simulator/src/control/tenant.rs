@@ -161,6 +161,11 @@ impl Simulator {
         self.lock().options.latency = latency;
     }
 
+    /// Sets how long access tokens live from now on, in seconds; `None`: Entra's random lifetime.
+    pub fn set_token_lifetime(&self, seconds: Option<u32>) {
+        self.lock().options.token_lifetime = seconds;
+    }
+
     /// Sets the origin links carry; `None` takes it from each request.
     pub fn set_origin(&self, origin: Option<String>) {
         self.lock().options.origin = origin;

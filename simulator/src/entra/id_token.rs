@@ -34,6 +34,10 @@ pub(crate) fn claims(state: &State, issue: &Issue<'_>, user: &User, shown: Shown
     if shown.email {
         claims["email"] = user.address.clone().into();
     }
+    let app = state.apps.iter().find(|app| app.client_id == issue.app);
+    if let Some(roles) = app.and_then(|app| app.assigned.get(&user.oid)) {
+        claims["roles"] = json!(roles);
+    }
     if let Some(nonce) = nonce {
         claims["nonce"] = nonce.into();
     }

@@ -27,7 +27,7 @@ use crate::wire::{Call, Reply, empty, set};
 use http::Method;
 use rustls::pki_types::CertificateDer;
 use scope::Scope;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// A registered app.
 #[derive(Clone)]
@@ -50,6 +50,8 @@ pub(crate) struct App {
     pub(crate) redirect_uris: Vec<String>,
     /// Whether other tenants' people may sign in: `common` and `organizations` work.
     pub(crate) multi_tenant: bool,
+    /// The app roles people were assigned to, by object id: the claim `roles` of their id tokens.
+    pub(crate) assigned: HashMap<String, Vec<String>>,
 }
 
 #[derive(Clone)]
@@ -74,6 +76,7 @@ impl App {
             tenant_scopes: BTreeSet::new(),
             redirect_uris: Vec::new(),
             multi_tenant: false,
+            assigned: HashMap::new(),
         }
     }
 }

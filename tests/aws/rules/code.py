@@ -73,7 +73,8 @@ def settings_agree(template, rights):
             problems.append(f"{name}: no secret comes in by a parameter")
     listed = {f"POSTROOM_{setting}" for function in rights["functions"].values() for setting in function["settings"]}
     read = {name for code in sources().values() for name in SETTING.findall(code)}
-    common = set(SETTING.findall((ROOT / "shared/src/config.rs").read_text()))
+    config = [ROOT / "shared/src/config.rs", *sorted((ROOT / "shared/src/config").glob("*.rs"))]
+    common = {name for path in config for name in SETTING.findall(path.read_text())}
     problems += [f"the code reads {name}; no function is given it" for name in sorted(read - listed)]
     problems += [f"{name} is given and nobody reads it" for name in sorted(listed - read - common)]
     return problems

@@ -96,6 +96,17 @@ def what_may_never_be_is_not(template, rights):
     return problems
 
 
+def reads_no_other_secret(template, rights):
+    """Where the table names the only secret a function may read, it reads that one and no other."""
+    problems = []
+    for name, function in rights["functions"].items():
+        only = function.get("reads_only")
+        read = {where for where, action in grants(template["Resources"][role_of(function)]) if action == "secretsmanager:GetSecretValue"}
+        if only and read != {rights["resources"][only]}:
+            problems.append(f"{name}: reads {sorted(read)}; promised to read {only} alone")
+    return problems
+
+
 def functions_are_trusted_to_lambda_alone(template, rights):
     problems = []
     for name, function in rights["functions"].items():
@@ -171,6 +182,7 @@ RULES = [
     roles_say_all_in_their_own_policies,
     nothing_on_everything,
     what_may_never_be_is_not,
+    reads_no_other_secret,
     functions_are_trusted_to_lambda_alone,
     whoever_writes_schedules_may_hand_over_their_role,
     scheduler_may_start_the_importer_alone,

@@ -2,10 +2,12 @@
 //!
 //! On drop a world fails the test if a lease is held, a fault is left armed, or a secret's text stands in the logs.
 
+mod altered;
 mod audit;
 mod bent;
 mod counting;
 mod crash;
+mod forged;
 mod kept;
 mod logs;
 mod objects;
@@ -37,10 +39,12 @@ use shared::{
 };
 use simulator::{Fault, FaultSpec, Options, RequestKind, SimClock, Simulator};
 
+pub use altered::Altered;
 pub use audit::Audit;
 pub use bent::crashing;
 pub use counting::{Calls, Counting};
 pub use crash::{Bend, Crash, Op, Point, Step};
+pub use forged::{Forgery, forgeries};
 pub use kept::Backend;
 pub use logs::{Logs, forms_of};
 pub use people::REDIRECT_URI;

@@ -64,6 +64,25 @@ impl IntoParts for (u16, reqwest::header::HeaderMap, String) {
 }
 
 #[test]
+fn a_sign_in_that_cannot_be_used_is_named_and_hinders_nothing_else() {
+    let bench = Bench::new();
+    let run = |arguments: &[&str]| {
+        let mut command = bench.command(arguments);
+        command.env("POSTROOM_SIGN_IN_CLIENT_ID", "console");
+        command.env(
+            "POSTROOM_SIGN_IN_ISSUER",
+            "https://login.microsoftonline.com/common/v2.0",
+        );
+        Done::of(&command.output().unwrap())
+    };
+    let refused = run(&["serve", "--listen", "127.0.0.1:0"]).expect(2);
+    for word in ["POSTROOM_SIGN_IN_ISSUER", "many tenants"] {
+        assert!(refused.stderr.contains(word), "{}", refused.stderr);
+    }
+    run(&["credential", "list"]).expect(0);
+}
+
+#[test]
 fn one_serves_and_ends_when_told() {
     let bench = Bench::new();
     bench.add_credential("sim");

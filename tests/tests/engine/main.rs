@@ -4,7 +4,6 @@
 
 mod accounts;
 mod actions;
-mod altered;
 mod basics;
 mod batches;
 mod calls;

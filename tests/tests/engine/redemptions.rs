@@ -8,9 +8,7 @@ use shared::{
     ports::{Clock as _, TokenNeed, Tokens as _, Vault as _},
 };
 use simulator::{Fault, FaultSpec, Options, RequestKind, User};
-use tests::world::World;
-
-use super::altered::Altered;
+use tests::world::{Altered, World};
 
 const ADA: &str = "ada@harbour-homes.example";
 const SCOPE: &str = "Mail.ReadWrite offline_access";

@@ -9,7 +9,7 @@ use shared::{
     origin::{Origin, TrustedOrigins},
     ports::Clock as _,
     records::api_keys::{ApiKeys, Scope},
-    web::{WebOptions, api_router},
+    web::{WebOptions, console_router},
 };
 use tests::world::{DESK, ORIGIN, World};
 use tower::ServiceExt as _;
@@ -39,10 +39,12 @@ struct Api {
 impl Api {
     fn new(seed: u64) -> Self {
         let world = World::new(seed);
-        let router = api_router(WebOptions {
+        let router = console_router(WebOptions {
             ports: world.ports(),
             tokens: Arc::new(world.tokens()),
             archive: None,
+            sign_in: Ok(None),
+            one_time_links: false,
             trusted: TrustedOrigins::with(vec![Origin::parse(ORIGIN).expect("an origin")]),
             public_url: Url::parse("https://post.contoso.example").expect("a URL"),
             other_hosts: Vec::new(),

@@ -2,12 +2,15 @@
 
 #![expect(clippy::expect_used, reason = "a broken expectation is a failed test")]
 
+mod access;
 mod answers;
 mod api;
 mod callback;
 mod canaries;
+mod doors;
 mod forms;
 mod pages;
 mod payloads;
 mod routes;
+mod sign_in;
 mod site;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// As they stand in the source.
-pub(crate) const ROUTES: [&str; 30] = [
+pub(crate) const ROUTES: [&str; 32] = [
     "/",
     "/OAuth2Callback",
     "/accounts",
@@ -32,6 +32,8 @@ pub(crate) const ROUTES: [&str; 30] = [
     "/owed",
     "/owed/{account}/{key}/retry",
     "/runs",
+    "/sign-in",
+    "/sign-in/callback",
     "/sign-out",
     "/style.css",
 ];

@@ -140,7 +140,11 @@ impl Browser {
                 .next()
                 .and_then(|pair| pair.split_once('='))
                 .expect("a pair");
-            self.0.insert(name.to_owned(), value.to_owned());
+            if line.contains("Max-Age=0") {
+                self.0.remove(name);
+            } else {
+                self.0.insert(name.to_owned(), value.to_owned());
+            }
         }
     }
 }
@@ -172,19 +176,27 @@ impl Site {
             hollow: AtomicBool::new(false),
             handed: Mutex::default(),
         });
-        let router = router(WebOptions {
-            ports: world.ports(),
-            tokens: Arc::clone(&tokens) as Arc<dyn Tokens>,
-            archive: Some(world.archive()),
-            trusted: TrustedOrigins::with(vec![Origin::parse(ORIGIN).expect("an origin")]),
-            public_url: public.clone(),
-            other_hosts: ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec(),
-        });
-        Self {
+        let mut site = Self {
+            router: Router::new(),
             world,
-            router,
             tokens,
             public,
+        };
+        site.router = router(site.options());
+        site
+    }
+
+    /// What the site is made of, for one machine.
+    pub(crate) fn options(&self) -> WebOptions {
+        WebOptions {
+            ports: self.world.ports(),
+            tokens: Arc::clone(&self.tokens) as Arc<dyn Tokens>,
+            archive: Some(self.world.archive()),
+            sign_in: Ok(None),
+            one_time_links: true,
+            trusted: TrustedOrigins::with(vec![Origin::parse(ORIGIN).expect("an origin")]),
+            public_url: self.public.clone(),
+            other_hosts: ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec(),
         }
     }
 
@@ -254,10 +266,15 @@ impl Site {
             "{}",
             seen.text
         );
-        let page = self.get(&mut browser, "/credentials/new").await;
-        let csrf = page.text.split("name=\"csrf\" value=\"").nth(1).expect("a form");
-        let csrf = csrf.split('"').next().expect("a token").to_owned();
+        let csrf = self.csrf(&mut browser).await;
         (browser, csrf)
+    }
+
+    /// The token of a browser's forms, whatever its session may do: signing out is for everybody.
+    pub(crate) async fn csrf(&self, browser: &mut Browser) -> String {
+        let page = self.get(browser, "/health").await;
+        let csrf = page.text.split("name=\"csrf\" value=\"").nth(1).expect("a form");
+        csrf.split('"').next().expect("a token").to_owned()
     }
 
     /// The key is clicked: where the browser is sent.

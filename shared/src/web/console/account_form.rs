@@ -18,7 +18,7 @@ use crate::{
         Web,
         form::{Fields, Posted},
         page::{self, Place},
-        session::Session,
+        session::{Operator, Session},
     },
 };
 
@@ -93,7 +93,7 @@ async fn draw(web: &Web, session: &Session, form: &AccountForm, wrong: &Wrong) -
     })
 }
 
-async fn blank(State(web): State<Web>, session: Session) -> Result<Response, Response> {
+async fn blank(State(web): State<Web>, Operator(session): Operator) -> Result<Response, Response> {
     let form = AccountForm {
         start: "now".to_owned(),
         folders: vec!["inbox".to_owned()],
@@ -105,7 +105,7 @@ async fn blank(State(web): State<Web>, session: Session) -> Result<Response, Res
 
 async fn add(State(web): State<Web>, posted: Posted) -> Result<Response, Response> {
     let form = typed(&posted.fields);
-    let manage = Manage::new(&web.ports, &web.trusted, "console");
+    let manage = Manage::new(&web.ports, &web.trusted, &posted.session.by());
     match manage.add_account(&form).await {
         Ok(row) => Ok(Redirect::to(&format!("/accounts/{}", row.account.id)).into_response()),
         Err(error) => {

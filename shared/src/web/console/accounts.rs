@@ -20,7 +20,7 @@ use crate::{
         Web,
         form::Posted,
         page::{self, Place, instant},
-        session::Session,
+        session::{Operator, Session},
     },
 };
 
@@ -46,12 +46,12 @@ async fn find(web: &Web, id: &str) -> Result<AccountRow, Response> {
     found.map_err(|error| page::record_trouble(PLACE, &error))
 }
 
-async fn list(State(web): State<Web>, _session: Session) -> Result<Response, Response> {
+async fn list(State(web): State<Web>, session: Session) -> Result<Response, Response> {
     let rows = Accounts::new(Arc::clone(&web.ports.store)).all().await;
     let rows = rows.map_err(|error| page::trouble(&error.to_string()))?;
     let now = web.ports.clock.now();
     let body = html! {
-        div.bar { a.button.main href="/accounts/new" { "+ New account" } }
+        @if session.operates() { div.bar { a.button.main href="/accounts/new" { "+ New account" } } }
         @if rows.is_empty() {
             p { "No accounts yet. An account is a mailbox to import, with the credential applied on it." }
         } @else {
@@ -95,7 +95,7 @@ async fn show(State(web): State<Web>, Path(id): Path<String>, session: Session) 
             @else { (button(&session, &format!("{path}/resume"), "Resume", "")) }
             a.button href={ "/messages?account=" (account.id) } { "Messages" }
             a.button href={ "/runs?account=" (account.id) } { "Runs" }
-            a.button.danger href={ (path) "/remove" } { "Remove" }
+            @if session.operates() { a.button.danger href={ (path) "/remove" } { "Remove" } }
         }
         dl {
             dt { "Mailbox" } dd { (account.mailbox.as_str()) }
@@ -130,14 +130,14 @@ fn done(id: &str, result: Result<(), ManageError>) -> Result<Response, Response>
     }
 }
 
-fn manage(web: &Web) -> Manage {
-    Manage::new(&web.ports, &web.trusted, "console")
+fn manage(web: &Web, posted: &Posted) -> Manage {
+    Manage::new(&web.ports, &web.trusted, &posted.session.by())
 }
 
-async fn import(State(web): State<Web>, Path(id): Path<String>, _posted: Posted) -> Result<Response, Response> {
+async fn import(State(web): State<Web>, Path(id): Path<String>, posted: Posted) -> Result<Response, Response> {
     let row = find(&web, &id).await?;
     let id = row.account.id.as_str();
-    done(id, manage(&web).ask_for_run(id).await)
+    done(id, manage(&web, &posted).ask_for_run(id).await)
 }
 
 /// Tries credential, token, mailbox and folders; the one page that asks Microsoft, because somebody pressed for it.
@@ -183,17 +183,27 @@ async fn check(State(web): State<Web>, Path(id): Path<String>, _posted: Posted) 
     Ok(page::console(StatusCode::OK, PLACE, &format!("Check of {id}"), &body))
 }
 
-async fn pause(State(web): State<Web>, Path(id): Path<String>, _posted: Posted) -> Result<Response, Response> {
+async fn pause(State(web): State<Web>, Path(id): Path<String>, posted: Posted) -> Result<Response, Response> {
     let row = find(&web, &id).await?;
-    done(row.account.id.as_str(), manage(&web).switch_account(&row, false).await)
+    done(
+        row.account.id.as_str(),
+        manage(&web, &posted).switch_account(&row, false).await,
+    )
 }
 
-async fn resume(State(web): State<Web>, Path(id): Path<String>, _posted: Posted) -> Result<Response, Response> {
+async fn resume(State(web): State<Web>, Path(id): Path<String>, posted: Posted) -> Result<Response, Response> {
     let row = find(&web, &id).await?;
-    done(row.account.id.as_str(), manage(&web).switch_account(&row, true).await)
+    done(
+        row.account.id.as_str(),
+        manage(&web, &posted).switch_account(&row, true).await,
+    )
 }
 
-async fn ask(State(web): State<Web>, Path(id): Path<String>, session: Session) -> Result<Response, Response> {
+async fn ask(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    Operator(session): Operator,
+) -> Result<Response, Response> {
     let row = find(&web, &id).await?;
     let path = format!("/accounts/{}", row.account.id);
     Ok(parts::confirm(
@@ -211,10 +221,10 @@ async fn ask(State(web): State<Web>, Path(id): Path<String>, session: Session) -
     ))
 }
 
-async fn remove(State(web): State<Web>, Path(id): Path<String>, _posted: Posted) -> Result<Response, Response> {
+async fn remove(State(web): State<Web>, Path(id): Path<String>, posted: Posted) -> Result<Response, Response> {
     let row = find(&web, &id).await?;
     let id = row.account.id.as_str();
-    match manage(&web).remove_account(&row, "").await {
+    match manage(&web, &posted).remove_account(&row, "").await {
         Ok(()) => Ok(Redirect::to("/accounts").into_response()),
         failed => done(id, failed),
     }

@@ -18,7 +18,7 @@ use crate::{
         Web,
         form::{Fields, Posted},
         page::{self, Place},
-        session::Session,
+        session::{Operator, Session},
     },
 };
 
@@ -153,7 +153,7 @@ fn draw(web: &Web, session: &Session, form: &CredentialForm, is_new: bool, wrong
     }
 }
 
-async fn blank(State(web): State<Web>, session: Session) -> Response {
+async fn blank(State(web): State<Web>, Operator(session): Operator) -> Response {
     let form = CredentialForm {
         grant_type: Some(GrantType::AuthorizationCode),
         ..CredentialForm::default()
@@ -164,7 +164,7 @@ async fn blank(State(web): State<Web>, session: Session) -> Response {
 
 async fn add(State(web): State<Web>, posted: Posted) -> Result<Response, Response> {
     let form = typed(&posted.fields, posted.fields.text("id"));
-    let manage = Manage::new(&web.ports, &web.trusted, "console");
+    let manage = Manage::new(&web.ports, &web.trusted, &posted.session.by());
     let made = match proof(&posted.fields) {
         Ok(input) => {
             // Without anything the refusal of an empty client secret says what is missing.
@@ -201,7 +201,11 @@ fn saved(id: &str, warnings: &[String]) -> Response {
     page::console(StatusCode::OK, Place::Credentials, "Saved", &body)
 }
 
-async fn edit(State(web): State<Web>, Path(id): Path<String>, session: Session) -> Result<Response, Response> {
+async fn edit(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    Operator(session): Operator,
+) -> Result<Response, Response> {
     let row = find(&web, &id).await?;
     let body = draw(&web, &session, &form_of(&row.credential), false, &Wrong::default());
     let title = format!("Edit {}", row.credential.id);
@@ -211,7 +215,7 @@ async fn edit(State(web): State<Web>, Path(id): Path<String>, session: Session) 
 async fn save(State(web): State<Web>, Path(id): Path<String>, posted: Posted) -> Result<Response, Response> {
     let row = find(&web, &id).await?;
     let form = typed(&posted.fields, row.credential.id.as_str());
-    let manage = Manage::new(&web.ports, &web.trusted, "console");
+    let manage = Manage::new(&web.ports, &web.trusted, &posted.session.by());
     let changed = match proof(&posted.fields) {
         Ok(Some(ClientInput::Secret { secret, expires_at })) if posted.fields.ticked("roll") => {
             manage.edit_and_roll(&row, &form, &secret, expires_at).await

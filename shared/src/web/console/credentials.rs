@@ -21,7 +21,7 @@ use crate::{
         form::Posted,
         guard::FormTargets,
         page::{self, Place, instant},
-        session::Session,
+        session::{Operator, Session},
     },
 };
 
@@ -65,6 +65,9 @@ fn key(session: &Session, row: &CredentialRow) -> Markup {
         GrantType::ClientCredentials => "Get a token",
         GrantType::AuthorizationCode => "Sign in",
     };
+    if !session.operates() {
+        return html! {};
+    }
     html! {
         form method="post" action={ "/credentials/" (id) "/authorize" } {
             (csrf(session))
@@ -79,7 +82,7 @@ async fn list(State(web): State<Web>, session: Session) -> Result<Response, Resp
     let now = web.ports.clock.now();
     let body = html! {
         (parts::banner(&rows, now))
-        div.bar { a.button.main href="/credentials/new" { "+ New credential" } }
+        @if session.operates() { div.bar { a.button.main href="/credentials/new" { "+ New credential" } } }
         @if rows.is_empty() {
             p { "No credentials yet. A credential is an app registration in Entra ID, with which Postroom gets into mailboxes." }
         } @else {
@@ -121,9 +124,11 @@ async fn show(State(web): State<Web>, Path(id): Path<String>, session: Session) 
         }
         div.bar {
             (key(&session, &row))
-            a.button href={ "/credentials/" (credential.id) "/edit" } { "Edit" }
-            a.button href="/accounts/new" { "Add an account" }
-            a.button.danger href={ "/credentials/" (credential.id) "/remove" } { "Remove" }
+            @if session.operates() {
+                a.button href={ "/credentials/" (credential.id) "/edit" } { "Edit" }
+                a.button href="/accounts/new" { "Add an account" }
+                a.button.danger href={ "/credentials/" (credential.id) "/remove" } { "Remove" }
+            }
         }
         @if delegated { (authorize::who(&row, &reads)) }
         dl {
@@ -161,24 +166,37 @@ async fn show(State(web): State<Web>, Path(id): Path<String>, session: Session) 
                 @for (account, _) in &reads { a href={ "/accounts/" (account) } { (account) } " " }
             }
         }
-        h2 { "Admin consent" }
-        p.quiet { "Where people may not consent themselves, an admin consents for the whole tenant. What was granted shows in the next token." }
-        (button(&session, &format!("/credentials/{}/consent", credential.id), "Ask for admin consent", ""))
-        @if delegated && row.sign_in.is_some() {
-            h2 { "Another person" }
-            p.quiet { "This credential belongs to the person above. Only with this box may somebody else take over; accounts then read with that person's rights." }
-            form method="post" action={ "/credentials/" (credential.id) "/authorize" } {
-                (csrf(&session))
-                label.choice { input type="checkbox" name="rebind" value="yes" required; " Let another person sign in and take over" }
-                button type="submit" { "Sign in as another person" }
-            }
-        }
+        @if session.operates() { (for_operators(&session, &row)) }
     };
     let response = page::console(StatusCode::OK, PLACE, credential.id.as_str(), &body);
     Ok(with_keys(response, std::iter::once(&row)))
 }
 
-async fn ask(State(web): State<Web>, Path(id): Path<String>, session: Session) -> Result<Response, Response> {
+/// What is done more rarely than clicking the key.
+fn for_operators(session: &Session, row: &CredentialRow) -> Markup {
+    let credential = &row.credential;
+    let delegated = credential.grant_type == GrantType::AuthorizationCode;
+    html! {
+        h2 { "Admin consent" }
+        p.quiet { "Where people may not consent themselves, an admin consents for the whole tenant. What was granted shows in the next token." }
+        (button(session, &format!("/credentials/{}/consent", credential.id), "Ask for admin consent", ""))
+        @if delegated && row.sign_in.is_some() {
+            h2 { "Another person" }
+            p.quiet { "This credential belongs to the person above. Only with this box may somebody else take over; accounts then read with that person's rights." }
+            form method="post" action={ "/credentials/" (credential.id) "/authorize" } {
+                (csrf(session))
+                label.choice { input type="checkbox" name="rebind" value="yes" required; " Let another person sign in and take over" }
+                button type="submit" { "Sign in as another person" }
+            }
+        }
+    }
+}
+
+async fn ask(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    Operator(session): Operator,
+) -> Result<Response, Response> {
     let row = find(&web, &id).await?;
     let path = format!("/credentials/{}", row.credential.id);
     Ok(parts::confirm(
@@ -191,9 +209,9 @@ async fn ask(State(web): State<Web>, Path(id): Path<String>, session: Session) -
     ))
 }
 
-async fn remove(State(web): State<Web>, Path(id): Path<String>, _posted: Posted) -> Result<Response, Response> {
+async fn remove(State(web): State<Web>, Path(id): Path<String>, posted: Posted) -> Result<Response, Response> {
     let row = find(&web, &id).await?;
-    let manage = Manage::new(&web.ports, &web.trusted, "console");
+    let manage = Manage::new(&web.ports, &web.trusted, &posted.session.by());
     match manage.remove_credential(&row).await {
         Ok(()) => Ok(Redirect::to("/credentials").into_response()),
         Err(error) => {

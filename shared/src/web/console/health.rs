@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-use super::parts::{ago, banner, button, state};
+use super::parts::{ago, anybodys_button, banner, state};
 
 /// Acts shown.
 const ACTS: usize = 20;
@@ -71,7 +71,8 @@ async fn health(State(web): State<Web>, session: Session) -> Result<Response, Re
         }
         p { a href="/errors" { "What Microsoft's error codes mean" } }
         p.quiet { "For monitors: " code { "/healthz" } " answers 503 as soon as an account is silent." }
-        (button(&session, "/sign-out", "Sign out of the console", ""))
+        @if let Some(who) = session.who() { p { "Signed in as " strong #me { (who) } "." } }
+        (anybodys_button(&session, "/sign-out", "Sign out of the console", ""))
     };
     Ok(page::console(StatusCode::OK, Place::Health, "Health", &body))
 }

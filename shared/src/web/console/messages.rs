@@ -14,12 +14,13 @@ use maud::{Markup, html};
 
 use crate::{
     account::MailboxKey,
-    content::ParsedMessage,
+    content::{MessageSummary, ParsedMessage},
     message::{Disposition, Message, MessageKey},
     records::{
         RecordError,
         accounts::Accounts,
         debts::Debts,
+        events::Events,
         messages::{Listed, Messages},
     },
     web::{
@@ -151,7 +152,7 @@ async fn list(
 async fn show(
     State(web): State<Web>,
     Path((mailbox, key)): Path<(String, String)>,
-    _session: Session,
+    session: Session,
 ) -> Result<Response, Response> {
     let key = MessageKey(key);
     let found = Messages::new(Arc::clone(&web.ports.store))
@@ -166,16 +167,16 @@ async fn show(
         .get(&message.account, &key)
         .await;
     let debt = debt.map_err(|error| trouble(&error))?;
-    let parsed = match (&web.archive, &message.archived) {
-        (Some(archive), Some(archived)) => archive.read(&archived.path, "message.json").await.ok(),
-        _ => None,
+    // What stands in the mail itself is read by operators alone.
+    let inside = if session.operates() {
+        inside(&web, &message).await.map_err(|error| trouble(&error))?
+    } else {
+        html! { p.quiet { "What the message says is shown to operators." } }
     };
-    // What the parser made of it is told if it can be read; the record stands without it.
-    let parsed: Option<ParsedMessage> = parsed.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let owed = debt.map(|debt| format!("{}; {}", debt.reason, plural(debt.attempts.into(), "attempt")));
     let body = html! {
         (facts(&message, owed.as_deref()))
-        @if let Some(parsed) = &parsed { (content(parsed)) }
+        (inside)
         h2 { "Story" }
         table.cards {
             thead { tr { th { "When" } th { "What" } } }
@@ -184,6 +185,51 @@ async fn show(
     };
     let title = crate::message::cut(subject(message.envelope.subject.as_deref()), 200);
     Ok(page::console(StatusCode::OK, PLACE, &title, &body))
+}
+
+/// What the message says: from the archive where these pages may open it, otherwise from its event.
+async fn inside(web: &Web, message: &Message) -> Result<Markup, RecordError> {
+    let Some(archived) = &message.archived else {
+        return Ok(html! {});
+    };
+    if let Some(archive) = &web.archive {
+        // What the parser made of it is told if it can be read; the record stands without it.
+        let bytes = archive.read(&archived.path, "message.json").await.ok();
+        let parsed: Option<ParsedMessage> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        return Ok(parsed.as_ref().map_or_else(|| html! {}, content));
+    }
+    let events = Events::new(Arc::clone(&web.ports.store));
+    let event = match message.sequence {
+        Some(sequence) => events.from(&message.account, sequence, 1).await?.pop(),
+        None => None,
+    };
+    let event = event.filter(|event| event["message"] == message.key.0.as_str());
+    let summary: Option<MessageSummary> =
+        event.and_then(|mut event| serde_json::from_value(event["summary"].take()).ok());
+    Ok(html! {
+        @if let Some(summary) = &summary { (summarized(summary)) }
+        h2 { "Text and attachments" }
+        p.quiet { "This console may not open the archive. They lie in the bucket (output " code { "ArchiveBucket" } " of the stack), below:" }
+        pre { (archived.path) "/message.eml\n" (archived.path) "/message.json\n" (archived.path) "/attachments/" }
+    })
+}
+
+fn summarized(summary: &MessageSummary) -> Markup {
+    let others = summary.to_count.saturating_sub(summary.to.len());
+    html! {
+        dl {
+            dt { "To" }
+            dd {
+                @for to in &summary.to { @if let Some(name) = &to.name { (name) " " } (to.address.as_deref().unwrap_or_default()) br; }
+                @if others > 0 { "and " (others) " more" }
+            }
+            @if !summary.attachment_names.is_empty() {
+                dt { "Attachments" }
+                dd { @for name in &summary.attachment_names { (name) br; } }
+            }
+        }
+        @if !summary.preview.is_empty() { h2 { "Begins" } pre { (summary.preview) } }
+    }
 }
 
 fn facts(message: &Message, owed: Option<&str>) -> Markup {

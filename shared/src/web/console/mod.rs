@@ -19,7 +19,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Web, form::Posted, page};
+use super::{Web, cookie, form::PostedByAnybody, page};
 
 pub(super) fn routes() -> Router<Web> {
     Router::new()
@@ -50,14 +50,21 @@ async fn style() -> Response {
         .into_response()
 }
 
-async fn sign_out(State(web): State<Web>, posted: Posted) -> Response {
+async fn sign_out(State(web): State<Web>, PostedByAnybody(session): PostedByAnybody) -> Response {
     let sessions = crate::records::sessions::Sessions::new(std::sync::Arc::clone(&web.ports.store));
-    match sessions.end(&posted.session.key).await {
-        Ok(()) => page::plain(
-            axum::http::StatusCode::OK,
-            "Signed out",
-            &maud::html! { p { "This browser may not use the console any more." } },
-        ),
+    match sessions.end(&session.key).await {
+        Ok(()) => {
+            let body = maud::html! {
+                p { "This browser may not use the console any more." }
+                @if web.entrance().is_some() {
+                    p { "You may still be signed in with the issuer, who would let you in again without a question." }
+                    p { a href="/sign-in" { "Sign in again" } }
+                }
+            };
+            let mut response = page::plain(axum::http::StatusCode::OK, "Signed out", &body);
+            cookie::clear(&web, response.headers_mut(), &cookie::session_name(&web));
+            response
+        }
         Err(error) => page::trouble(&error.to_string()),
     }
 }

@@ -88,11 +88,11 @@ async fn list(
 async fn retry(
     State(web): State<Web>,
     Path((account, key)): Path<(String, String)>,
-    _posted: Posted,
+    posted: Posted,
 ) -> Result<Response, Response> {
     let debt = admin(&web.ports, &account, &MessageKey(key), Verb::Retry).await;
     let debt = debt.map_err(|error| page::record_trouble(PLACE, &error))?;
-    let manage = Manage::new(&web.ports, &web.trusted, "console");
+    let manage = Manage::new(&web.ports, &web.trusted, &posted.session.by());
     let noted = manage
         .note(&format!("retry of account `{account}`: {}", debt.key))
         .await;

@@ -24,8 +24,13 @@ pub(super) fn csrf(session: &Session) -> Markup {
     html! { input type="hidden" name="csrf" value=(session.csrf()); }
 }
 
-/// A form that is one button.
+/// A form that is one button; for operators, nobody else sees it.
 pub(super) fn button(session: &Session, action: &str, text: &str, class: &str) -> Markup {
+    html! { @if session.operates() { (anybodys_button(session, action, text, class)) } }
+}
+
+/// The same for whoever has a session.
+pub(super) fn anybodys_button(session: &Session, action: &str, text: &str, class: &str) -> Markup {
     html! {
         form method="post" action=(action) {
             (csrf(session))

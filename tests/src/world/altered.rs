@@ -10,18 +10,21 @@ use shared::{
     oauth::TokenService,
     ports::{Body, Http, HttpError},
 };
-use tests::world::{InProcess, World};
+
+use super::{InProcess, World};
 
 /// What becomes of an answer: by path, status and body.
 type Change = Box<dyn Fn(&str, u16, Bytes) -> (u16, Bytes) + Send + Sync>;
 
-pub(super) struct Altered {
+/// A wire whose answers can be changed.
+pub struct Altered {
     wire: Arc<InProcess>,
     change: Mutex<Change>,
 }
 
 impl Altered {
-    pub(super) fn new(world: &World) -> Arc<Self> {
+    /// Over the world's wire, changing nothing yet.
+    pub fn new(world: &World) -> Arc<Self> {
         Arc::new(Self {
             wire: Arc::clone(&world.wire),
             change: Mutex::new(Box::new(|_, status, body| (status, body))),
@@ -29,19 +32,19 @@ impl Altered {
     }
 
     /// Tokens as a new process has them, over this wire.
-    pub(super) fn tokens(self: &Arc<Self>, world: &World) -> TokenService {
+    pub fn tokens(self: &Arc<Self>, world: &World) -> TokenService {
         let mut ports = world.ports();
         ports.http = Arc::clone(self) as Arc<dyn Http>;
         TokenService::new(ports)
     }
 
     /// Changes whole answers.
-    pub(super) fn set(&self, change: impl Fn(&str, u16, Bytes) -> (u16, Bytes) + Send + Sync + 'static) {
+    pub fn set(&self, change: impl Fn(&str, u16, Bytes) -> (u16, Bytes) + Send + Sync + 'static) {
         *self.change.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(change);
     }
 
     /// Changes answers that are JSON.
-    pub(super) fn json(&self, change: impl Fn(&str, &mut Value) + Send + Sync + 'static) {
+    pub fn json(&self, change: impl Fn(&str, &mut Value) + Send + Sync + 'static) {
         self.set(move |path, status, body| match serde_json::from_slice::<Value>(&body) {
             Ok(mut answer) => {
                 change(path, &mut answer);
