@@ -24,7 +24,7 @@ class Domain:
                 there = http.client.HTTPConnection("127.0.0.1", emulator_port, timeout=60)
                 try:
                     headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
-                    there.request(self.command, f"/_aws/execute-api/{api}{self.path}", body or None, headers)
+                    there.request(self.command, f"/_aws/execute-api/{api}/$default{self.path}", body or None, headers)
                     answer = there.getresponse()
                     told = answer.read()
                 finally:

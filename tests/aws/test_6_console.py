@@ -42,8 +42,9 @@ class Console(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        # The others reach the API under its own name.
-        cls.stage.deployment.deploy(cls.before, "sam-deploy-without-domain")
+        # The others reach the API under its own name. What is not said again would stay as it is.
+        cls.stage.parameters = cls.before | {"PublicUrl": "", "SignInIssuer": "", "SignInClientId": ""}
+        cls.stage.deployment.deploy(cls.stage.parameters, "sam-deploy-without-domain")
         cls.domain.close()
 
     def browser(self, act, seconds=STORY):

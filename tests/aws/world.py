@@ -122,7 +122,7 @@ class Deployment:
         command = [
             AWS / "build/bin/sam", "deploy", "--template-file", BUILD / "template.yaml", "--stack-name", STACK, "--s3-bucket", "sam-artifacts",
             "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar", "--region", REGION, "--config-file", AWS / "none.toml",
-            "--parameter-overrides", *[f"{key}={value}" for key, value in parameters.items()],
+            "--parameter-overrides", *[f'{key}="{value}"' for key, value in parameters.items()],
         ]
         (AWS / "none.toml").write_text("version = 0.1\n")
         run(name, command, self.emulator.environment(), 300)

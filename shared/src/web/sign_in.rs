@@ -213,7 +213,7 @@ fn nothing_allowed(entrance: &Entrance, visitor: &Visitor) -> Response {
         "somebody signed in to the console who may do nothing there"
     );
     let body = html! {
-        p.problem { "You are signed in as " strong { (visitor.who) } ", and nobody gave you a role in Postroom." }
+        p.problem { "You are " strong { (visitor.who) } ", and nobody gave you a role in Postroom." }
         @if visitor.left_out {
             p { "You are in so many groups that your token names none of them. Roles of the app (claim " code { "roles" } ") have no such limit." }
         }
