@@ -1,6 +1,5 @@
 """An upgrade in the middle of an import loses nothing; a stack that is deleted leaves data and key behind."""
 
-import json
 import threading
 import unittest
 
@@ -19,11 +18,10 @@ class Upgrade(unittest.TestCase):
     def test_1_a_deployment_in_the_middle_of_an_import_harms_nothing(self):
         s = self.stage
         count, before = s.records("desk"), len(s.objects("desk"))
-        s.simulator.act("set-latency", serviceMs=300, networkMs=0)
+        # Slow enough that a deployment fits into the import.
+        s.simulator.act("set-latency", serviceMs=2000, networkMs=0)
         s.simulator.act("fill", mailbox=DESK, count=80, days=1)
-        s.emulator.client("lambda").invoke(
-            FunctionName=s.outputs["ImporterFunction"], InvocationType="Event", Payload=json.dumps({"account": "desk", "trigger": "test"})
-        )
+        s.send("Importer", {"account": "desk", "trigger": "test"})
         wait_for("the run is in its middle", lambda: len(s.objects("desk")) > before, 120, every=0.05)
         deployed = threading.Event()
 

@@ -101,6 +101,10 @@ class Simulator:
         with urllib.request.urlopen(f"{self.origin}/_control/{what}", timeout=30) as answer:
             return json.load(answer)
 
+    def requests(self, kind):
+        """How many requests of a kind came so far."""
+        return self.ask("stats")["byKind"].get(kind, 0)
+
     def act(self, name, **body):
         request = urllib.request.Request(
             f"{self.origin}/_control/{name}", json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
