@@ -213,8 +213,8 @@ class Stage:
     def objects(self, account):
         return books.objects(self.emulator, self.outputs["ArchiveBucket"], account)
 
-    def differences(self, account, mailbox, orphans=False):
-        return books.differences(self, account, mailbox, orphans)
+    def differences(self, account, mailbox, killed=False):
+        return books.differences(self, account, mailbox, killed)
 
     def dead_letters(self, queue):
         """What lies in a dead-letter queue, taken out of it."""
@@ -233,6 +233,11 @@ class Stage:
         """Everything the functions logged."""
         groups = self.emulator.client("logs").describe_log_groups()["logGroups"]
         return "\n".join(line for group in groups for line in self.log_lines(group["logGroupName"]))
+
+    def keep_logs(self):
+        """What the functions logged outlives the stack and the emulator."""
+        with open(LOGS / "functions.log", "a", encoding="utf-8") as log:
+            log.write(self.logs())
 
     def errors(self, resource):
         """The lines a function logged as errors. Each names its invocation, so that no two are alike."""
@@ -255,8 +260,9 @@ class Stage:
 def stage():
     """The stage."""
     began = time.monotonic()
+    (LOGS / "functions.log").unlink(missing_ok=True)
     made = Stage()
-    # What the functions logged outlives the emulator that kept it. Runs before the emulator is ended.
-    atexit.register(lambda: (LOGS / "functions.log").write_text(made.logs()))
+    # Runs before the emulator is ended.
+    atexit.register(made.keep_logs)
     print(f"the stack stands after {time.monotonic() - began:.0f} s", flush=True)
     return made

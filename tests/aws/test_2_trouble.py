@@ -50,7 +50,7 @@ class Trouble(unittest.TestCase):
         self.stage.simulator.act("set-latency", serviceMs=0, networkMs=0)
         # Nobody knows that it is dead: its lease has to run out.
         self.stage.wait_for_records("desk", count + 60, 400)
-        self.assertEqual(self.stage.differences("desk", DESK, orphans=True), [])
+        self.assertEqual(self.stage.differences("desk", DESK, killed=True), [])
 
     def test_3_no_secret_and_no_token_is_in_the_logs(self):
         text = self.stage.logs()

@@ -41,10 +41,11 @@ class Upgrade(unittest.TestCase):
         configuration = s.emulator.client("lambda").get_function_configuration(FunctionName=s.outputs["ImporterFunction"])
         self.assertEqual(configuration["Timeout"], 90, "the changed parameter arrived")
         s.wait_for_records("desk", count + 80, 400)
-        self.assertEqual(s.differences("desk", DESK, orphans=True), [])
+        self.assertEqual(s.differences("desk", DESK, killed=True), [])
 
     def test_2_a_deleted_stack_leaves_data_and_key(self):
         s, root = self.stage, self.stage.emulator.client
+        s.keep_logs()
         kept, table, key = s.objects("desk"), s.outputs["TableName"], s.outputs["KeyArn"]
         # Whoever means it switches the protection off first (docs/aws.md); the table stays all the same.
         root("cloudformation").delete_stack(StackName=s.name)
