@@ -126,12 +126,15 @@ class Deployment:
         command = [
             AWS / "build/bin/sam", "deploy", "--template-file", BUILD / "template.yaml", "--stack-name", STACK, "--s3-bucket", "sam-artifacts",
             "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar", "--region", REGION, "--config-file", AWS / "none.toml",
-            "--parameter-overrides", *[f"{key}={value}" for key, value in parameters.items()],
+            "--parameter-overrides", *[f'{key}="{value}"' for key, value in parameters.items()],
         ]
         (AWS / "none.toml").write_text("version = 0.1\n")
         run(name, command, self.emulator.environment(), 300)
         self.parameters = parameters
         stack = self.emulator.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+        arrived = {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack["Parameters"]}
+        if wrong := {key: arrived.get(key) for key, value in parameters.items() if arrived.get(key) != value}:
+            raise AssertionError(f"parameters arrived as {wrong}")
         self.outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in stack["Outputs"]}
 
     def resources(self):
