@@ -16,7 +16,7 @@ class Backlog(unittest.TestCase):
 
     def test_a_backlog_is_taken_by_several_runs(self):
         s = stage()
-        s.settle()
+        s.make_credential()
         # A function that lives 60 s ends its run after 40.
         s.emulator.client("lambda").update_function_configuration(FunctionName=s.outputs["ImporterFunction"], Timeout=60)
         try:
