@@ -119,7 +119,9 @@ fn cause(report: &RunReport) -> Option<Next> {
 
 impl ImporterFunction {
     fn told(&self, report: &RunReport) -> Result<Value, Failure> {
-        for problem in &report.problems {
+        let failed = cause(report);
+        // The one for which the invocation fails is told with it.
+        for problem in report.problems.iter().skip(usize::from(failed.is_some())) {
             warn!(
                 account = report.account,
                 run = report.run,
@@ -131,20 +133,17 @@ impl ImporterFunction {
         if report.outcome != Outcome::Busy {
             self.measure(report);
         }
-        let answer = json!({
-            "account": report.account, "run": report.run, "outcome": report.outcome, "state": report.state,
-            "imported": report.imported, "more": report.more,
-        });
-        match cause(report) {
-            Some(next) => {
-                let what = report
-                    .problems
-                    .first()
-                    .map_or("the run failed", |problem| problem.what.as_str());
-                Err(Failure::new(&next, format!("account `{}`: {what}", report.account)))
-            }
-            None => Ok(answer),
-        }
+        let Some(next) = failed else {
+            return Ok(json!({
+                "account": report.account, "run": report.run, "outcome": report.outcome, "state": report.state,
+                "imported": report.imported, "more": report.more,
+            }));
+        };
+        let what = report
+            .problems
+            .first()
+            .map_or("the run failed", |problem| problem.what.as_str());
+        Err(Failure::new(&next, format!("account `{}`: {what}", report.account)))
     }
 
     fn measure(&self, report: &RunReport) {

@@ -12,7 +12,8 @@ def main():
     emulator = Emulator()
     environment = {**os.environ, "POSTROOM_TEST_AWS": emulator.url}
     cargo = os.environ.get("CARGO", "cargo")
-    command = [cargo, "test", "--locked", "-p", "tests", "--test", "aws_conformance"]
+    # With --workspace it is the program that `make test` built.
+    command = [cargo, "test", "--locked", "--workspace", "--test", "aws_conformance"]
     return subprocess.run(command, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode
 
 

@@ -1,6 +1,7 @@
 """The one stage all scenarios play on: emulator, simulator and the deployed stack, made once, on first use."""
 
 import atexit
+import contextlib
 import functools
 import io
 import json
@@ -19,6 +20,7 @@ from world import REGION, STACK, Deployment, Emulator, Simulator
 DESK = "desk@harbour-homes.example"
 YARD = "yard@harbour-homes.example"
 BACKLOG = "backlog@harbour-homes.example"
+SHED = "shed@harbour-homes.example"
 
 
 class Stage:
@@ -27,7 +29,7 @@ class Stage:
     def __init__(self):
         self.name = STACK
         self.emulator = Emulator()
-        self.simulator = Simulator([DESK, YARD, BACKLOG])
+        self.simulator = Simulator([DESK, YARD, BACKLOG, SHED])
         self.parameters = {
             "TrustedEndpoints": self.simulator.origin,
             "WatchSchedule": "rate(1 minute)",
@@ -104,10 +106,10 @@ class Stage:
         return Api(self.emulator.port, self.outputs["ApiEndpoint"], key)
 
     @functools.cache
-    def make_credential(self):
+    def make_credential(self, name="contoso"):
         microsoft = self.simulator.told
         self.api.good("POST", "/api/v1/credentials", {
-            "id": "contoso",
+            "id": name,
             "description": "Contoso, application permissions",
             "grant_type": "client_credentials",
             "token_url": microsoft["tokenUrl"],
@@ -117,9 +119,9 @@ class Stage:
             "graph_url": microsoft["graphUrl"],
         })
 
-    def make_account(self, account, mailbox, every="1m"):
+    def make_account(self, account, mailbox, every="1m", credential="contoso"):
         self.api.good("POST", "/api/v1/accounts", {
-            "id": account, "mailbox": mailbox, "credential": "contoso", "folders": ["inbox"], "start": "everything", "every": every,
+            "id": account, "mailbox": mailbox, "credential": credential, "folders": ["inbox"], "start": "everything", "every": every,
         })
 
     def settle(self):
@@ -132,6 +134,56 @@ class Stage:
                 self.simulator.act("fill", mailbox=mailbox, count=10, days=5)
                 self.make_account(account, mailbox)
                 self.wait_for_records(account, 10, 200)
+
+    # ---------------------------------------------------------------- what an administrator should not do
+
+    def invoke(self, resource, event):
+        """One invocation, waited for: (error type or None, answer)."""
+        answer = self.emulator.client("lambda").invoke(FunctionName=self.resources[resource], Payload=json.dumps(event))
+        told = json.load(answer["Payload"])
+        return (told.get("errorType") if answer.get("FunctionError") else None), told
+
+    def send(self, resource, event):
+        """One invocation that nobody waits for."""
+        self.emulator.client("lambda").invoke(FunctionName=self.resources[resource], InvocationType="Event", Payload=json.dumps(event))
+
+    @contextlib.contextmanager
+    def without_right(self, resource, policy_name, sid):
+        """A statement of a role's policy is taken away for a while, and the sandboxes that knew it with it."""
+        iam, role = self.emulator.client("iam"), self.resources[f"{resource}Role"]
+        policy = iam.get_role_policy(RoleName=role, PolicyName=policy_name)["PolicyDocument"]
+        policy = policy if isinstance(policy, dict) else json.loads(policy)
+        rest = [s for s in policy["Statement"] if s["Sid"] != sid]
+        if len(rest) == len(policy["Statement"]):
+            raise AssertionError(f"{resource} has no statement {sid}")
+        iam.put_role_policy(RoleName=role, PolicyName=policy_name, PolicyDocument=json.dumps({**policy, "Statement": rest}))
+        try:
+            yield
+        finally:
+            iam.put_role_policy(RoleName=role, PolicyName=policy_name, PolicyDocument=json.dumps(policy))
+
+    @contextlib.contextmanager
+    def rewritten(self, partition, sort, attribute, value):
+        """One attribute of one row is something else for a while."""
+        table = self.emulator.client("dynamodb")
+        key = {"partition": {"S": partition}, "sort": {"S": sort}}
+
+        def write(value):
+            table.update_item(
+                TableName=self.outputs["TableName"],
+                Key=key,
+                UpdateExpression="SET #a = :v",
+                ConditionExpression="attribute_exists(#a)",
+                ExpressionAttributeNames={"#a": attribute},
+                ExpressionAttributeValues={":v": value},
+            )
+
+        before = table.get_item(TableName=self.outputs["TableName"], Key=key)["Item"][attribute]
+        write(value)
+        try:
+            yield
+        finally:
+            write(before)
 
     # ---------------------------------------------------------------- what can be seen
 
@@ -161,25 +213,46 @@ class Stage:
     def objects(self, account):
         return books.objects(self.emulator, self.outputs["ArchiveBucket"], account)
 
-    def differences(self, account, mailbox, orphans=False):
-        return books.differences(self, account, mailbox, orphans)
+    def differences(self, account, mailbox, killed=False):
+        return books.differences(self, account, mailbox, killed)
 
     def dead_letters(self, queue):
-        found = self.emulator.client("sqs").receive_message(QueueUrl=self.resources[queue], MaxNumberOfMessages=10)
-        return [message["Body"] for message in found.get("Messages", [])]
+        """What lies in a dead-letter queue, taken out of it."""
+        sqs, url, bodies = self.emulator.client("sqs"), self.resources[queue], []
+        while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in found:
+                bodies.append(message["Body"])
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return bodies
+
+    def log_lines(self, group):
+        pages = self.emulator.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        return [event["message"] for page in pages for event in page["events"]]
 
     def logs(self):
         """Everything the functions logged."""
-        logs, text = self.emulator.client("logs"), []
-        for group in logs.describe_log_groups()["logGroups"]:
-            pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
-            text += [event["message"] for page in pages for event in page["events"]]
-        return "\n".join(text)
+        groups = self.emulator.client("logs").describe_log_groups()["logGroups"]
+        return "\n".join(line for group in groups for line in self.log_lines(group["logGroupName"]))
+
+    def keep_logs(self):
+        """What the functions logged outlives the stack and the emulator."""
+        with open(LOGS / "functions.log", "a", encoding="utf-8") as log:
+            log.write(self.logs())
+
+    def errors(self, resource):
+        """The lines a function logged as errors. Each names its invocation, so that no two are alike."""
+        lines = [json.loads(line) for line in self.log_lines(self.resources[f"{resource}Log"]) if line.startswith("{")]
+        return [line for line in lines if line.get("level") == "ERROR"]
+
+    def vault(self):
+        """The names of the secrets."""
+        pages = self.emulator.client("secretsmanager").get_paginator("list_secrets").paginate()
+        return [secret["Name"] for page in pages for secret in page["SecretList"]]
 
     def secrets(self):
         """Every secret there is: what the vault holds, and the keys that were told once."""
         vault = self.emulator.client("secretsmanager")
-        found = [vault.get_secret_value(SecretId=s["Name"])["SecretString"] for s in vault.list_secrets()["SecretList"]]
+        found = [vault.get_secret_value(SecretId=name)["SecretString"] for name in self.vault()]
         return [secret for secret in found if len(secret) > 8] + self.told
 
 
@@ -187,8 +260,9 @@ class Stage:
 def stage():
     """The stage."""
     began = time.monotonic()
+    (LOGS / "functions.log").unlink(missing_ok=True)
     made = Stage()
-    # What the functions logged outlives the emulator that kept it. Runs before the emulator is ended.
-    atexit.register(lambda: (LOGS / "functions.log").write_text(made.logs()))
+    # Runs before the emulator is ended.
+    atexit.register(made.keep_logs)
     print(f"the stack stands after {time.monotonic() - began:.0f} s", flush=True)
     return made

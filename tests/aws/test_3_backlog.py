@@ -16,9 +16,9 @@ class Backlog(unittest.TestCase):
 
     def test_a_backlog_is_taken_by_several_runs(self):
         s = stage()
-        s.settle()
-        # A function that lives 30 s ends its run after 20.
-        s.emulator.client("lambda").update_function_configuration(FunctionName=s.outputs["ImporterFunction"], Timeout=30)
+        s.make_credential()
+        # A function that lives 60 s ends its run after 40.
+        s.emulator.client("lambda").update_function_configuration(FunctionName=s.outputs["ImporterFunction"], Timeout=60)
         try:
             s.simulator.act("fill", mailbox=BACKLOG, count=MAILS, days=60)
             # Its own schedule is an hour away: after the first run, only watch starts any.

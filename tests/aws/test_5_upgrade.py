@@ -1,6 +1,5 @@
 """An upgrade in the middle of an import loses nothing; a stack that is deleted leaves data and key behind."""
 
-import json
 import threading
 import unittest
 
@@ -19,11 +18,10 @@ class Upgrade(unittest.TestCase):
     def test_1_a_deployment_in_the_middle_of_an_import_harms_nothing(self):
         s = self.stage
         count, before = s.records("desk"), len(s.objects("desk"))
-        s.simulator.act("set-latency", serviceMs=300, networkMs=0)
+        # Slow enough that a deployment fits into the import.
+        s.simulator.act("set-latency", serviceMs=2000, networkMs=0)
         s.simulator.act("fill", mailbox=DESK, count=80, days=1)
-        s.emulator.client("lambda").invoke(
-            FunctionName=s.outputs["ImporterFunction"], InvocationType="Event", Payload=json.dumps({"account": "desk", "trigger": "test"})
-        )
+        s.send("Importer", {"account": "desk", "trigger": "test"})
         wait_for("the run is in its middle", lambda: len(s.objects("desk")) > before, 120, every=0.05)
         deployed = threading.Event()
 
@@ -43,10 +41,11 @@ class Upgrade(unittest.TestCase):
         configuration = s.emulator.client("lambda").get_function_configuration(FunctionName=s.outputs["ImporterFunction"])
         self.assertEqual(configuration["Timeout"], 90, "the changed parameter arrived")
         s.wait_for_records("desk", count + 80, 400)
-        self.assertEqual(s.differences("desk", DESK, orphans=True), [])
+        self.assertEqual(s.differences("desk", DESK, killed=True), [])
 
     def test_2_a_deleted_stack_leaves_data_and_key(self):
         s, root = self.stage, self.stage.emulator.client
+        s.keep_logs()
         kept, table, key = s.objects("desk"), s.outputs["TableName"], s.outputs["KeyArn"]
         # Whoever means it switches the protection off first (docs/aws.md); the table stays all the same.
         root("cloudformation").delete_stack(StackName=s.name)

@@ -101,6 +101,10 @@ class Simulator:
         with urllib.request.urlopen(f"{self.origin}/_control/{what}", timeout=30) as answer:
             return json.load(answer)
 
+    def requests(self, kind):
+        """How many requests of a kind came so far."""
+        return self.ask("stats")["byKind"].get(kind, 0)
+
     def act(self, name, **body):
         request = urllib.request.Request(
             f"{self.origin}/_control/{name}", json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
@@ -128,6 +132,9 @@ class Deployment:
         run(name, command, self.emulator.environment(), 300)
         self.parameters = parameters
         stack = self.emulator.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+        arrived = {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack["Parameters"]}
+        if wrong := {key: arrived.get(key) for key, value in parameters.items() if arrived.get(key) != value}:
+            raise AssertionError(f"parameters arrived as {wrong}")
         self.outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in stack["Outputs"]}
 
     def resources(self):

@@ -8,11 +8,14 @@ use std::{collections::HashMap, sync::Arc};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{
     Client,
-    error::SdkError,
-    operation::transact_write_items::TransactWriteItemsError,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::{
+        delete_item::DeleteItemError, put_item::PutItemError, transact_write_items::TransactWriteItemsError,
+        update_item::UpdateItemError,
+    },
     types::{
         ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
-        TransactWriteItem, Update,
+        TransactWriteItem, Update, error::ConditionalCheckFailedException,
     },
 };
 use aws_smithy_runtime_api::http::Response;
@@ -28,7 +31,7 @@ use super::{
     dynamo_verdict::{check_bytes, judged, verdict},
     dynamo_write::Expression,
 };
-use crate::sdk::{self, Fault};
+use crate::sdk::{self, Fault, RequestIdOf};
 
 /// How often keys that a busy table left out are asked for again.
 const ROUNDS: u32 = 8;
@@ -103,6 +106,25 @@ impl DynamoStore {
         }
     }
 
+    /// A conditional write that was not carried out; `unmet` picks the one error that tells the item as it is.
+    fn failed_condition<E>(
+        &self,
+        write: &Write,
+        error: SdkError<E, Response>,
+        unmet: fn(E) -> Option<ConditionalCheckFailedException>,
+    ) -> StoreError
+    where
+        E: ProvideErrorMetadata + RequestIdOf,
+    {
+        let fault = Fault::of(&error);
+        match error {
+            SdkError::ServiceError(context) if fault.is("ConditionalCheckFailedException") => {
+                judged(write, unmet(context.into_err()).and_then(|unmet| unmet.item))
+            }
+            _ => self.failed_write(&fault),
+        }
+    }
+
     async fn put(&self, write: &Write, row: Row) -> Result<Option<Item>, StoreError> {
         let expression = Expression::when(&write.when)?;
         let sent = self
@@ -118,16 +140,10 @@ impl DynamoStore {
             .await;
         match sent {
             Ok(_) => item_of(row).map(Some),
-            Err(SdkError::ServiceError(context)) if context.err().is_conditional_check_failed_exception() => {
-                let item = match context.into_err() {
-                    aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(failed) => {
-                        failed.item
-                    }
-                    _ => None,
-                };
-                Err(judged(write, item))
-            }
-            Err(error) => Err(self.failed_write(&Fault::of(&error))),
+            Err(error) => Err(self.failed_condition(write, error, |error| match error {
+                PutItemError::ConditionalCheckFailedException(unmet) => Some(unmet),
+                _ => None,
+            })),
         }
     }
 
@@ -147,16 +163,10 @@ impl DynamoStore {
             .await;
         match sent {
             Ok(answer) => answer.attributes.map(item_of).transpose(),
-            Err(SdkError::ServiceError(context)) if context.err().is_conditional_check_failed_exception() => {
-                let item = match context.into_err() {
-                    aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
-                        failed,
-                    ) => failed.item,
-                    _ => None,
-                };
-                Err(judged(write, item))
-            }
-            Err(error) => Err(self.failed_write(&Fault::of(&error))),
+            Err(error) => Err(self.failed_condition(write, error, |error| match error {
+                UpdateItemError::ConditionalCheckFailedException(unmet) => Some(unmet),
+                _ => None,
+            })),
         }
     }
 
@@ -175,16 +185,10 @@ impl DynamoStore {
             .await;
         match sent {
             Ok(_) => Ok(None),
-            Err(SdkError::ServiceError(context)) if context.err().is_conditional_check_failed_exception() => {
-                let item = match context.into_err() {
-                    aws_sdk_dynamodb::operation::delete_item::DeleteItemError::ConditionalCheckFailedException(
-                        failed,
-                    ) => failed.item,
-                    _ => None,
-                };
-                Err(judged(write, item))
-            }
-            Err(error) => Err(self.failed_write(&Fault::of(&error))),
+            Err(error) => Err(self.failed_condition(write, error, |error| match error {
+                DeleteItemError::ConditionalCheckFailedException(unmet) => Some(unmet),
+                _ => None,
+            })),
         }
     }
 

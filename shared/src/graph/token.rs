@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     oauth::{TokenError, TokenErrorKind, USABLE_FOR},
-    ports::{Clock, SecretVersion, Stage, TokenInfo, TokenNeed, Tokens, Vault},
+    ports::{Clock, SecretVersion, Stage, TokenNeed, Tokens, Vault},
     secret::Secret,
     time::between,
 };
@@ -70,17 +70,25 @@ impl AccessTokens {
     }
 
     async fn fetch(&self, held: &mut Option<Held>, need: TokenNeed) -> Result<(SecretVersion, Secret), TokenError> {
-        let TokenInfo { name, expires_at, .. } = self.tokens.access_token(&self.credential, need).await?;
-        let entry = self.vault.read(&name, Stage::Current).await?.ok_or_else(|| {
-            TokenError::plain(
-                TokenErrorKind::Storage,
-                format!("the access token of credential `{}` is on record but not in the vault; run `postroom credential authorize {}`", self.credential, self.credential),
-            )
+        let mut info = self.tokens.access_token(&self.credential, need).await?;
+        let mut entry = self.vault.read(&info.name, Stage::Current).await?;
+        if entry.is_none() {
+            // On record, but somebody removed it from the vault: as good as refused.
+            let newer = TokenNeed::NewerThan(info.version);
+            info = self.tokens.access_token(&self.credential, newer).await?;
+            entry = self.vault.read(&info.name, Stage::Current).await?;
+        }
+        let entry = entry.ok_or_else(|| {
+            let what = format!(
+                "the access token of credential `{}` is on record but not in the vault, and a new one is not there either: something removes {}",
+                self.credential, info.name
+            );
+            TokenError::plain(TokenErrorKind::Storage, what)
         })?;
         *held = Some(Held {
             version: entry.version.clone(),
             secret: entry.value.clone(),
-            expires_at,
+            expires_at: info.expires_at,
         });
         Ok((entry.version, entry.value))
     }

@@ -50,6 +50,22 @@ async fn a_token_revoked_in_the_middle_is_renewed_once_and_the_run_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_is_gone_from_the_vault_is_asked_for_again() {
+    let world = World::new(4);
+    world.fill(3);
+    world.usual(|_| {}).await;
+    world.run("desk").await;
+    let access = shared::ports::SecretName("access/app".into());
+    assert!(world.memory.vault.version(&access).await.expect("a vault").is_some());
+    world.memory.vault.remove(&access).await.expect("a vault");
+    world.fill(3);
+    let report = world.run("desk").await;
+    assert_eq!((report.imported, report.outcome), (3, Outcome::Done), "{report:#?}");
+    assert_eq!(world.simulator.stats().tokens_issued, 2);
+    world.audit().all_imported().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wrong_or_expired_secret_is_said_in_the_admins_words_and_heals() {
     for (expired, number) in [(false, "AADSTS7000215"), (true, "AADSTS7000222")] {
         let world = World::new(3);
