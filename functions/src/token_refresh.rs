@@ -154,6 +154,7 @@ mod tests {
             interrupted: false,
             generation: 1,
             grant_writes: Vec::new(),
+            next_refused: None,
         }
     }
 

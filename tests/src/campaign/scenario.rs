@@ -179,7 +179,7 @@ impl Scenario {
             redemption: None,
             row: None,
         };
-        set.past().await;
+        Box::pin(set.past()).await;
         set
     }
 }

@@ -34,7 +34,7 @@ const fn operate(status: u16) -> [u16; 5] {
 }
 
 /// Method, route, the path that is asked, what each caller is answered. The order matters: what ends something stands last.
-const TABLE: [(&str, &str, &str, [u16; 5]); 56] = [
+const TABLE: [(&str, &str, &str, [u16; 5]); 58] = [
     ("GET", "/", "/", all(303)),
     ("GET", "/style.css", "/style.css", all(200)),
     ("GET", "/healthz", "/healthz", all(200)),
