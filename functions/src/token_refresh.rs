@@ -1,6 +1,6 @@
 //! token-refresh: redeems codes, requests and renews tokens. The only function that reads client secrets and grants.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use shared::{
         apps::Apps,
         credentials::{CredentialRow, Credentials},
     },
-    time::{between, plus},
+    time::between,
     watch::{Which, in_use, renew},
 };
 use tracing::{info, warn};
@@ -26,10 +26,6 @@ use crate::{
     sandbox::Sandbox,
     serve::{Function, Invocation},
 };
-
-/// A refresh token that nobody uses for so long is over (Microsoft, "Refresh tokens in the Microsoft identity platform").
-const UNUSED_GRANT: Duration = Duration::from_hours(24 * 90);
-const DAY: u64 = 24 * 60 * 60;
 
 /// The function.
 pub struct TokenRefresh {
@@ -111,19 +107,17 @@ impl TokenRefresh {
     }
 }
 
-/// Whole days until the first credential ends by itself, if one can: a sign-in that nothing renews is over some day.
+/// Whole days until the first secret, certificate or sign-in ends, if one does within the time in which that is warned of.
 fn days_left(rows: &[CredentialRow], now: Timestamp) -> Option<u64> {
-    let ends = |row: &CredentialRow| {
-        let renewable = row.sign_in.as_ref().is_some_and(|sign_in| sign_in.renewable) && !row.needs_sign_in;
-        let obtained = row.token.as_ref().filter(|_| renewable)?.obtained_at;
-        Some(between(now, plus(obtained, UNUSED_GRANT)).as_secs() / DAY)
-    };
-    rows.iter().filter_map(ends).min()
+    let endings = rows.iter().flat_map(|row| shared::warning::of(row, now));
+    endings.map(|warning| warning.days).min()
 }
 
 #[cfg(test)]
 mod tests {
-    use shared::time::minus;
+    use std::time::Duration;
+
+    use shared::time::{minus, plus};
 
     use super::*;
 
@@ -159,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sign_in_that_ends_first_is_told() {
+    fn what_ends_first_is_told() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         assert_eq!(days_left(&[], now), None);
         assert_eq!(
@@ -170,6 +164,9 @@ mod tests {
         let rows = [row(1, true, now), row(24 * 80, true, now), row(24 * 200, false, now)];
         assert_eq!(days_left(&rows, now), Some(10));
         assert_eq!(days_left(&[row(24 * 91, true, now)], now), Some(0), "over");
+        let mut secret = row(1, false, now);
+        secret.credential.secret_expires_at = Some(plus(now, Duration::from_hours(24 * 3)));
+        assert_eq!(days_left(&[row(24 * 80, true, now), secret], now), Some(3));
         let mut waits = row(24 * 80, true, now);
         waits.needs_sign_in = true;
         assert_eq!(days_left(&[waits], now), None, "that one is told as trouble already");
