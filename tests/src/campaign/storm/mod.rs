@@ -29,6 +29,9 @@ use plan::Shape;
 
 /// One storm in this many is logged at the finest level, and the log searched for secrets; it takes several times as long.
 const LOGGED: u64 = 50;
+/// After a storm the accounts run so far apart, and at least once more than so often: the folders are walked anew once a day.
+const REST: Duration = Duration::from_secs(5 * 3600);
+const RESTS: usize = 5;
 /// Who signs in where a storm's credential is a person's.
 const ADA: &str = "ada@harbour-homes.example";
 
@@ -395,8 +398,8 @@ impl Storm {
         self.say("the storm is over");
         let process = self.process();
         for round in 0.. {
-            tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
-            let mut quiet = round >= 14;
+            tokio::time::sleep(REST).await;
+            let mut quiet = round >= RESTS;
             for id in self.ids() {
                 self.runs.set(self.runs.get() + 1);
                 let report = process.importer.run(id, &RunOptions::new("storm")).await;
