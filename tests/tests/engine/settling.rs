@@ -1,4 +1,4 @@
-//! A record names bytes only once they are durable (ADR 31).
+//! A record names bytes only once they are durable (ADR 32).
 
 use std::{
     collections::BTreeSet,
