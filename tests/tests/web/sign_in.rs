@@ -1,6 +1,6 @@
 //! Signing in to the console: the whole way against the simulated Microsoft, and what is not believed.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use shared::{
