@@ -6,7 +6,9 @@ use clap::{Parser, Subcommand};
 use tests::campaign::{
     Scenario, all_points,
     long::{self, Long},
-    mutant, storm, try_point,
+    mutant,
+    storm::{self, Size},
+    try_point,
 };
 
 #[derive(Parser)]
@@ -27,6 +29,9 @@ enum What {
         /// Happenings to leave out, as a failure names them.
         #[arg(long, value_delimiter = ',')]
         skip: Vec<usize>,
+        /// As small as the storms of `make test` are.
+        #[arg(long)]
+        small: bool,
     },
     /// One scene again with one step bent.
     Point {
@@ -67,9 +72,12 @@ fn point(scenario: &str, backend: &str, step: usize, bend: &str) -> Result<(), S
 fn main() -> ExitCode {
     let done = match Arguments::parse().what {
         What::Long(long) => long::run(&long),
-        What::Seed { seed, skip } => storm::storm(seed, true, &skip.into_iter().collect()).map(|told| {
-            println!("{} faults, digest {}", told.faults, told.digest);
-        }),
+        What::Seed { seed, skip, small } => {
+            let size = if small { Size::Small } else { Size::Whole };
+            storm::storm(seed, size, true, &skip.into_iter().collect()).map(|told| {
+                println!("{} faults, digest {}", told.faults, told.digest);
+            })
+        }
         What::Point {
             scenario,
             backend,

@@ -93,9 +93,9 @@ pub fn points(others: usize) -> Points {
 }
 
 /// Storms of these seeds; those that did not end well, with what a person needs to look at each.
-pub fn storms(seeds: std::ops::Range<u64>) -> (u64, Hits, Vec<String>) {
+pub fn storms(seeds: std::ops::Range<u64>, size: storm::Size) -> (u64, Hits, Vec<String>) {
     let seeds: Vec<u64> = seeds.collect();
-    let told = parallel(&seeds, |seed| storm::storm(*seed, false, &storm::Skip::new()));
+    let told = parallel(&seeds, |seed| storm::storm(*seed, size, false, &storm::Skip::new()));
     let (mut faults, mut hits, mut broken) = (0, Hits::default(), Vec::new());
     for (seed, told) in seeds.into_iter().zip(told) {
         match told {
@@ -103,7 +103,7 @@ pub fn storms(seeds: std::ops::Range<u64>) -> (u64, Hits, Vec<String>) {
                 faults += told.faults;
                 hits.merge(&told.hits);
             }
-            Err(what) => broken.push(storm::explain(seed, &what)),
+            Err(what) => broken.push(storm::explain(seed, size, &what)),
         }
     }
     (faults, hits, broken)

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rand::{SeedableRng as _, rngs::SmallRng};
 use serde::{Deserialize, Serialize};
 
-use super::{Scenario, directory, gate, kills, pairs, parallel, try_point};
+use super::{Scenario, directory, gate, kills, pairs, parallel, storm, try_point};
 use crate::world::Backend;
 
 /// The scenes of the pairs.
@@ -135,7 +135,7 @@ pub fn run(long: &Long) -> Result<(), String> {
     let shown = Shown::new("storms", state.seeds, long.seeds, long.json);
     while state.seeds < long.seeds {
         let until = long.seeds.min(state.seeds + STORMS_A_BATCH);
-        let (faults, _, broken) = gate::storms(state.seeds..until);
+        let (faults, _, broken) = gate::storms(state.seeds..until, storm::Size::Whole);
         state.faults += faults;
         state.broken.extend(broken);
         state.seeds = until;

@@ -82,7 +82,9 @@ fn scenes() -> ControlFlow<String, usize> {
 fn storms(first: u64, until: u64) -> ControlFlow<String, usize> {
     for at in (first..until).step_by(16) {
         let seeds: Vec<u64> = (at..until.min(at + 16)).collect();
-        let told = parallel(&seeds, |seed| storm::storm(*seed, false, &storm::Skip::new()));
+        let told = parallel(&seeds, |seed| {
+            storm::storm(*seed, storm::Size::Whole, false, &storm::Skip::new())
+        });
         for (seed, told) in seeds.iter().zip(told) {
             if let Err(what) = told {
                 return ControlFlow::Break(format!("storm {seed}\t{}\t{}", seed + 1, line(&what)));

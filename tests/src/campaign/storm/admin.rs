@@ -11,7 +11,7 @@ use shared::{
     records::{accounts::Accounts, credentials::Credentials, debts::Debts},
 };
 
-use super::{ADA, Storm, plan::SIDE};
+use super::{ADA, Size, Storm, plan::SIDE};
 
 impl Storm {
     fn accounts(&self) -> Accounts {
@@ -52,7 +52,7 @@ impl Storm {
             simulator.create_folder(mailbox, folder, false).expect("a folder");
         }
         for (mailbox, folder) in [(DESK, "inbox"), (DESK, "Orders"), (SIDE, "inbox")] {
-            let count = self.draw(|rng| rng.random_range(0..40));
+            let count = self.draw(|rng| rng.random_range(0..40)) / if self.size == Size::Small { 3 } else { 1 };
             simulator.fill(mailbox, folder, count, 20).expect("filled");
         }
         if self.shape.person.is_some() {

@@ -3,6 +3,7 @@
 mod admin;
 mod check;
 mod plan;
+mod shrink;
 
 use std::{
     cell::{Cell, RefCell},
@@ -26,6 +27,7 @@ use simulator::{Latency, Options, Readings, User};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use plan::Shape;
+pub use shrink::{explain, shrink};
 
 /// One storm in this many is logged at the finest level, and the log searched for secrets; it takes several times as long.
 const LOGGED: u64 = 50;
@@ -40,11 +42,17 @@ thread_local! {
     static HAPPENINGS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Storms that the search for the fewest happenings may take.
-const SHRINKING: usize = 60;
-
 /// Which of the things that happen in a storm are left out: to find those that a failure needs.
 pub type Skip = BTreeSet<usize>;
+
+/// How long a storm is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// Half of the happenings and a third of the first mail: what every test run has time for.
+    Small,
+    /// All of it.
+    Whole,
+}
 
 /// What a storm came to.
 #[derive(Debug, Clone)]
@@ -63,6 +71,7 @@ pub struct Told {
 struct Storm {
     world: World,
     shape: Shape,
+    size: Size,
     skip: Skip,
     happenings: Cell<usize>,
     crashes: RefCell<Vec<Crash>>,
@@ -94,9 +103,9 @@ impl Clock for Skewed {
 }
 
 impl Storm {
-    fn new(seed: u64, loud: bool, skip: Skip) -> Self {
+    fn new(seed: u64, size: Size, loud: bool, skip: Skip) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let shape = Shape::draw(&mut rng);
+        let shape = Shape::draw(&mut rng, size);
         let readings = Readings::all_variants();
         let mut options = Options {
             vary_mime: shape.vary_mime,
@@ -119,6 +128,7 @@ impl Storm {
         Self {
             world,
             shape,
+            size,
             skip,
             happenings: Cell::new(0),
             crashes: RefCell::default(),
@@ -437,7 +447,7 @@ impl Storm {
 }
 
 /// One storm, from the beginning to the end; what did not hold, if something did not.
-pub fn storm(seed: u64, loud: bool, skip: &Skip) -> Result<Told, String> {
+pub fn storm(seed: u64, size: Size, loud: bool, skip: &Skip) -> Result<Told, String> {
     let whole = AssertUnwindSafe(|| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -445,7 +455,7 @@ pub fn storm(seed: u64, loud: bool, skip: &Skip) -> Result<Told, String> {
             .build()
             .expect("a runtime");
         LocalSet::new().block_on(&runtime, async {
-            let storm = Rc::new(Storm::new(seed, loud, skip.clone()));
+            let storm = Rc::new(Storm::new(seed, size, loud, skip.clone()));
             let whole = spawn_local(Rc::clone(&storm).whole());
             if let Err(error) = whole.await {
                 std::panic::resume_unwind(error.into_panic());
@@ -454,52 +464,4 @@ pub fn storm(seed: u64, loud: bool, skip: &Skip) -> Result<Told, String> {
         })
     });
     super::quietly(|| catch_unwind(whole))
-}
-
-/// The fewest happenings with which a seed still fails: halves are left out, then quarters, and so on, at most `tries` times.
-pub fn shrink(seed: u64, happenings: usize, tries: usize) -> Skip {
-    let (mut skip, mut left) = (Skip::new(), tries);
-    let mut size = happenings.div_ceil(2).max(1);
-    loop {
-        let mut helped = false;
-        for start in (0..happenings).step_by(size) {
-            let without: Skip = (start..(start + size).min(happenings))
-                .chain(skip.iter().copied())
-                .collect();
-            if without.len() == skip.len() {
-                continue;
-            }
-            if left == 0 {
-                return skip;
-            }
-            left -= 1;
-            if storm(seed, false, &without).is_err() {
-                skip = without;
-                helped = true;
-            }
-        }
-        if size == 1 && !helped {
-            return skip;
-        }
-        size = (size / 2).max(1);
-    }
-}
-
-/// A failure for a person: what did not hold, the happenings it needs, and how to see it again.
-pub fn explain(seed: u64, what: &str) -> String {
-    if storm(seed, false, &Skip::new()).is_ok() {
-        return format!("SEED={seed}: {what}\nonce, and not a second time: something of it is not decided by the seed");
-    }
-    let happenings = HAPPENINGS.with(Cell::get);
-    let skip = shrink(seed, happenings, SHRINKING);
-    let left: Vec<String> = skip.iter().map(usize::to_string).collect();
-    let flag = if left.is_empty() {
-        String::new()
-    } else {
-        format!(" --skip {}", left.join(","))
-    };
-    let needed = happenings - skip.len();
-    format!(
-        "SEED={seed}: {what}\n{needed} of {happenings} happenings are needed; again: cargo run -p tests --bin campaign -- seed {seed}{flag}"
-    )
 }

@@ -7,6 +7,8 @@ use simulator::{
     Corruption, Cut, Delivery, Fault, FaultSpec, RequestKind, RetryAfter, Rotation, Simulator, Times, Wording,
 };
 
+use super::Size;
+
 /// The mailbox of the third account.
 pub(super) const SIDE: &str = "side@harbour-homes.example";
 
@@ -34,7 +36,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    pub(super) fn draw(rng: &mut SmallRng) -> Self {
+    pub(super) fn draw(rng: &mut SmallRng, size: Size) -> Self {
         Self {
             wire: rng.random_ratio(3, 4),
             stores: rng.random_ratio(1, 2),
@@ -51,7 +53,7 @@ impl Shape {
                 _ => None,
             },
             vary_mime: rng.random_ratio(1, 3),
-            acts: rng.random_range(15..60),
+            acts: rng.random_range(15..60) / if size == Size::Small { 2 } else { 1 },
             processes: rng.random_range(1..=3),
             reading: rng.random_range(0..64),
         }
