@@ -168,6 +168,8 @@ pub(super) fn verdict(status: u16, code: &str, empty: bool, after: Option<Durati
         // Empty 404s were seen for messages that do exist (practitioners' reports); a real one has a code.
         404 if empty => Verdict::Again(None),
         500 if is_item_trouble(code) => Verdict::Final,
+        // Somebody else changed the message at the same moment: nothing was done.
+        409 if any(code, &["ErrorIrresolvableConflict"]) => Verdict::Again(after),
         503 if after.is_some() => Verdict::Wait(after),
         408 | 500 | 502 | 503 | 504 => Verdict::Again(after),
         _ => Verdict::Final,
@@ -233,6 +235,7 @@ pub(super) fn final_kind(status: u16, code: &str) -> GraphErrorKind {
         401 => GraphErrorKind::Unauthorized,
         403 => GraphErrorKind::Forbidden,
         404 => GraphErrorKind::NotFound,
+        409 if any(code, &["ErrorIrresolvableConflict"]) => GraphErrorKind::Unavailable,
         408 | 429 | 500..=599 => GraphErrorKind::Unavailable,
         _ => GraphErrorKind::Refused,
     }

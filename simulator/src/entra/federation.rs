@@ -40,12 +40,10 @@ pub(super) fn issuer_of(app: &App, assertion: &str) -> Option<String> {
     trusted.then(|| issuer.to_owned())
 }
 
-/// Whether the assertion comes from another issuer than the app itself.
-pub(super) fn is_foreign(app: &App, assertion: &str) -> bool {
-    Assertion::parse(assertion).is_some_and(|assertion| {
-        let issuer = assertion.said("iss");
-        !issuer.is_empty() && !issuer.eq_ignore_ascii_case(&app.client_id)
-    })
+/// Whether the assertion comes from an issuer of tokens, which is called by a URL, and not from an app, which is called by
+/// its id.
+pub(super) fn is_foreign(assertion: &str) -> bool {
+    Assertion::parse(assertion).is_some_and(|assertion| assertion.said("iss").contains("://"))
 }
 
 /// The keys of an issuer, fetched anew: by its discovery document, over plain HTTP. `None`: they could not be had.

@@ -306,7 +306,7 @@ struct Proof<'a> {
 fn authenticate(app: &App, proof: &Proof<'_>) -> Result<(), Refusal> {
     if let (None, Some(assertion)) = (proof.secret, proof.assertion) {
         super::assertion::check_kind(proof.kind)?;
-        if federation::is_foreign(app, assertion) {
+        if federation::is_foreign(assertion) {
             return federation::check(app, assertion, proof.keys, proof.now_s);
         }
         return super::assertion::check(app, assertion, &proof.audiences, proof.now_s);

@@ -6,15 +6,16 @@
 
 use std::{
     io::Write as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Output, Stdio},
-    sync::OnceLock,
 };
 
 use serde_json::Value;
 use simulator::{Options, Running, Simulator};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+use crate::binary::binary;
 
 /// Addresses of the two mailboxes of a bench.
 pub const DESK: &str = "desk@harbour-homes.example";
@@ -65,39 +66,6 @@ impl Done {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("standard output is not one JSON value ({error}): {}", self.stdout))
     }
-}
-
-/// The binary, built once per test process beside the tests.
-pub fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let tests = std::env::current_exe().expect("the test has a path");
-        let profile = tests.parent().and_then(Path::parent).expect("target/debug/deps");
-        let target = profile.parent().expect("target/debug");
-        let built = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "-p",
-                "local",
-                "-p",
-                "tests",
-                "--bin",
-                "postroom",
-                "--target-dir",
-            ])
-            .arg(target)
-            .args(if profile.ends_with("release") {
-                &["--release"][..]
-            } else {
-                &[]
-            })
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-            .status()
-            .expect("cargo runs");
-        assert!(built.success(), "the binary does not build");
-        profile.join(if cfg!(windows) { "postroom.exe" } else { "postroom" })
-    })
 }
 
 impl Default for Bench {

@@ -5,7 +5,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use tests::cli::{Bench, DESK, Done, SALES, binary};
+use tests::{
+    binary::binary,
+    cli::{Bench, DESK, Done, SALES},
+};
 
 /// Starts `serve` on a free port; the process and the address of its page.
 fn serve(bench: &Bench) -> (Child, String) {

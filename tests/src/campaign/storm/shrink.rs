@@ -10,11 +10,11 @@ const SHRINKING: usize = 60;
 /// The fewest happenings with which a seed still fails: halves are left out, then quarters, and so on, at most `tries` times.
 pub fn shrink(seed: u64, size: Size, happenings: usize, tries: usize) -> Skip {
     let (mut skip, mut left) = (Skip::new(), tries);
-    let mut size = happenings.div_ceil(2).max(1);
+    let mut chunk = happenings.div_ceil(2).max(1);
     loop {
         let mut helped = false;
-        for start in (0..happenings).step_by(size) {
-            let without: Skip = (start..(start + size).min(happenings))
+        for start in (0..happenings).step_by(chunk) {
+            let without: Skip = (start..(start + chunk).min(happenings))
                 .chain(skip.iter().copied())
                 .collect();
             if without.len() == skip.len() {
@@ -29,10 +29,10 @@ pub fn shrink(seed: u64, size: Size, happenings: usize, tries: usize) -> Skip {
                 helped = true;
             }
         }
-        if size == 1 && !helped {
+        if chunk == 1 && !helped {
             return skip;
         }
-        size = (size / 2).max(1);
+        chunk = (chunk / 2).max(1);
     }
 }
 
