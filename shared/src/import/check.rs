@@ -11,6 +11,7 @@ use crate::{
     account::{Account, AfterImport, Mailbox},
     credential::{GrantType, SignIn},
     graph::{Change, Counts, Governor, GraphClient, GraphError, MailPage},
+    oauth::TokenErrorKind,
     ports::{Clock, Http, TokenInfo, TokenNeed},
     records::{
         RecordError,
@@ -166,7 +167,15 @@ impl Importer {
 
     async fn token_step(&self, credential: &CredentialRow, steps: &mut Vec<Step>) -> Option<TokenInfo> {
         let id = credential.credential.id.as_str();
-        match self.tokens.access_token(id, TokenNeed::Usable).await {
+        let mut asked = self.tokens.access_token(id, TokenNeed::Usable).await;
+        // A refusal without Microsoft's ids is one that is remembered; whoever checks may have mended it just now.
+        if let Err(error) = &asked
+            && matches!(error.kind, TokenErrorKind::Client)
+            && error.trace.is_none()
+        {
+            asked = self.tokens.access_token(id, TokenNeed::New).await;
+        }
+        match asked {
             Ok(info) => {
                 let tenant = info.tenant.as_deref().unwrap_or("which it does not say");
                 let detail = format!("good until {:.0}, of tenant {tenant}", info.expires_at);

@@ -150,7 +150,8 @@ fn a_federated_token_is_read_from_its_file_at_each_use_and_no_secret_is_kept() {
         .expect(0)
         .json();
     assert_eq!(shown["authentication"]["path"], file.to_str().unwrap());
-    assert!(!bench.data().join("secrets.sealed").exists(), "no secret is kept");
+    let kept = bench.json(&["credential", "show", "sim"]);
+    assert_eq!(kept["client_secret"]["set"], false, "{kept}");
 
     // The file is not there yet, then holds a token for somebody else, then the right one.
     let refused = bench.run(&["credential", "authorize", "sim"]).expect(4);

@@ -10,8 +10,12 @@ use shared::{
     ports::{Clock as _, TokenNeed, Tokens as _},
     records::{accounts::Accounts, credentials::Credentials, debts::Debts},
 };
+use simulator::Rotation;
 
 use super::{ADA, Size, Storm, plan::SIDE};
+
+/// More than that, so that renewals of the day before count no more.
+const A_DAY: Duration = Duration::from_hours(25);
 
 impl Storm {
     fn accounts(&self) -> Accounts {
@@ -120,8 +124,20 @@ impl Storm {
             .expect("a credential");
         let lost = row.needs_sign_in || row.refused_at.is_some() || row.interrupted;
         self.say(format!("needs sign-in: {} {rotation:?}", row.needs_sign_in));
-        if lost {
+        if lost && !self.sign_in_again().await {
+            // So many renewals in one day are taken no more; on the next day they are.
+            tokio::time::sleep(A_DAY).await;
             assert!(self.sign_in_again().await, "nobody can sign in again");
+        }
+    }
+
+    /// What such a window cost may show only with the next renewal.
+    pub(super) async fn mend_late(&self) {
+        if self.shape.person == Some(Rotation::Strict) {
+            let row = Credentials::new(self.world.store()).get("app").await;
+            if row.expect("a credential").needs_sign_in {
+                self.mend_sign_in().await;
+            }
         }
     }
 

@@ -421,6 +421,7 @@ impl Storm {
             if quiet {
                 return;
             }
+            self.mend_late().await;
             assert!(round < 60, "not settled after {round} rounds");
         }
     }
