@@ -21,6 +21,7 @@ DESK = "desk@harbour-homes.example"
 YARD = "yard@harbour-homes.example"
 BACKLOG = "backlog@harbour-homes.example"
 SHED = "shed@harbour-homes.example"
+OFFICE = "office@harbour-homes.example"
 
 
 class Stage:
@@ -29,7 +30,7 @@ class Stage:
     def __init__(self):
         self.name = STACK
         self.emulator = Emulator()
-        self.simulator = Simulator([DESK, YARD, BACKLOG, SHED])
+        self.simulator = Simulator([DESK, YARD, BACKLOG, SHED, OFFICE])
         self.parameters = {
             "TrustedEndpoints": self.simulator.origin,
             "WatchSchedule": "rate(1 minute)",

@@ -8,7 +8,7 @@ from urllib.parse import urlparse
 
 from domain import Domain
 from processes import LOGS, ROOT, wait_for
-from stage import DESK, stage
+from stage import OFFICE, stage
 
 CONSOLE = "c0750000-0000-4000-8000-00000000c0de"
 SECRET = "the-secret-of-the-console-app"
@@ -37,8 +37,10 @@ class Console(unittest.TestCase):
         microsoft.act("register-redirect-uri", clientId=microsoft.told["clientId"], redirectUri=f"{cls.domain.origin}/OAuth2Callback")
         microsoft.act("assign-app-roles", clientId=CONSOLE, user=OPERATOR, roles=["Postroom.Operator"])
         microsoft.act("assign-app-roles", clientId=CONSOLE, user=VIEWER, roles=["Postroom.Viewer"])
-        for mailbox, count in ((OPERATOR, 4), (DESK, 3)):
+        for mailbox, count in ((OPERATOR, 4), (OFFICE, 3)):
             microsoft.act("fill", mailbox=mailbox, count=count, days=3)
+        # What other scenarios left in the vault is not this one's.
+        cls.others = frozenset(secret["Name"] for secret in cls.stage.emulator.client("secretsmanager").list_secrets()["SecretList"])
 
     @classmethod
     def tearDownClass(cls):
@@ -49,7 +51,7 @@ class Console(unittest.TestCase):
 
     def browser(self, act, seconds=STORY):
         """Lets a Chromium do something; answers what it saw."""
-        told = {"act": act, "origin": self.domain.origin, "operator": OPERATOR, "viewer": VIEWER, "stranger": STRANGER, "desk": DESK}
+        told = {"act": act, "origin": self.domain.origin, "operator": OPERATOR, "viewer": VIEWER, "stranger": STRANGER, "office": OFFICE}
         environment = os.environ | {"POSTROOM_STORY": json.dumps(told | {"microsoft": self.stage.simulator.told})}
         with open(LOGS / f"browser-{act}.log", "wb") as log:
             done = subprocess.run(
@@ -67,7 +69,7 @@ class Console(unittest.TestCase):
         vault = self.stage.emulator.client("secretsmanager")
         found = {}
         for secret in vault.list_secrets()["SecretList"]:
-            if secret["Name"].startswith(f"{self.stage.name}/{kind}/"):
+            if secret["Name"].startswith(f"{self.stage.name}/{kind}/") and secret["Name"] not in self.others:
                 labels = vault.describe_secret(SecretId=secret["Name"])["VersionIdsToStages"]
                 found[secret["Name"]] = next(version for version, stages in labels.items() if "AWSCURRENT" in stages)
         return found

@@ -64,7 +64,7 @@ async function operator() {
   seen.path = new URL(page.url()).pathname;
   seen.who = await page.textContent('#who');
   await shot(page, 'aws-signed-in');
-  const accounts = { mine: ['me', 'person'], office: [story.desk, 'application'] };
+  const accounts = { mine: ['me', 'person'], office: [story.office, 'application'] };
   for (const [id, [mailbox, credential]] of Object.entries(accounts)) {
     await save(page, '/accounts/new', { id, mailbox, start: 'everything', every: '1m' }, () => page.selectOption('#credential', credential));
   }
