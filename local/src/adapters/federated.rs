@@ -36,11 +36,4 @@ impl FederatedTokens for TokenFiles {
             token => Ok(Secret::new(token)),
         }
     }
-
-    async fn of_platform(&self, _audience: &str) -> Result<Secret, String> {
-        Err(
-            "AWS makes federated tokens only for Postroom on AWS; here, give the credential a federated token file"
-                .into(),
-        )
-    }
 }

@@ -26,8 +26,6 @@ pub enum ClientAuthentication {
         /// Where; read at each use.
         path: String,
     },
-    /// A token that AWS STS makes for the role that asks (`GetWebIdentityToken`): no secret of ours at all.
-    FederatedAws,
 }
 
 impl ClientAuthentication {
@@ -37,7 +35,6 @@ impl ClientAuthentication {
             Self::Secret => "client secret".into(),
             Self::Certificate { thumbprint, subject } => format!("certificate {thumbprint} ({subject})"),
             Self::FederatedFile { path } => format!("federated token in {path}"),
-            Self::FederatedAws => "federated token of AWS".into(),
         }
     }
 
@@ -70,8 +67,6 @@ pub enum ClientInput {
     Certificate(Box<ClientCertificate>),
     /// The path of a file with a federated token.
     FederatedFile(String),
-    /// AWS makes the token.
-    FederatedAws,
 }
 
 impl ClientInput {
@@ -102,7 +97,6 @@ impl ClientInput {
                 check_path(path)?;
                 (ClientAuthentication::FederatedFile { path: path.clone() }, None, None)
             }
-            Self::FederatedAws => (ClientAuthentication::FederatedAws, None, None),
         })
     }
 }

@@ -20,16 +20,8 @@ use super::{
 
 /// How long a next secret that was refused is left alone.
 const NEXT_AGAIN: std::time::Duration = std::time::Duration::from_mins(15);
-/// The audience that Entra wants in a federated token, by cloud (Microsoft, "workload identity federation").
-pub fn federated_audience(login_host: &str) -> &'static str {
-    match login_host {
-        "login.microsoftonline.us" => "api://AzureADTokenExchangeUSGov",
-        "login.partner.microsoftonline.cn" | "login.chinacloudapi.cn" => "api://AzureADTokenExchangeChina",
-        _ => "api://AzureADTokenExchange",
-    }
-}
 
-/// Gets tokens of an issuer that Entra trusts. One machine: a file that somebody else renews. AWS: STS.
+/// Gets tokens of an issuer that Entra trusts. On one machine that is a file which somebody else renews.
 ///
 /// Called once per request to the token endpoint; nothing is kept. Errors are sentences for an admin that say where to mend
 /// it, and never repeat what was read.
@@ -37,8 +29,6 @@ pub fn federated_audience(login_host: &str) -> &'static str {
 pub trait FederatedTokens: Send + Sync {
     /// The token in this file, without blanks at its ends.
     async fn in_file(&self, path: &str) -> Result<Secret, String>;
-    /// A token that the platform makes for this audience.
-    async fn of_platform(&self, audience: &str) -> Result<Secret, String>;
 }
 
 /// How the app proves itself.
@@ -119,15 +109,6 @@ impl TokenService {
             ClientAuthentication::FederatedFile { path } => {
                 let token = self.federated()?.in_file(path).await.map_err(federated_trouble)?;
                 (Proof::Federated(jwt(token, path)?), format!("file {path}"))
-            }
-            ClientAuthentication::FederatedAws => {
-                let audience = federated_audience(credential.token_url.host_str().unwrap_or_default());
-                let token = self
-                    .federated()?
-                    .of_platform(audience)
-                    .await
-                    .map_err(federated_trouble)?;
-                (Proof::Federated(token), format!("platform {audience}"))
             }
         };
         let now = self.ports.clock.now();

@@ -84,7 +84,7 @@ pub fn settings_digest(row: &CredentialRow) -> String {
     let proof = match &credential.authentication {
         // Another certificate has another name in the vault, as another secret has.
         ClientAuthentication::Secret | ClientAuthentication::Certificate { .. } => String::new(),
-        other => other.words(),
+        federated @ ClientAuthentication::FederatedFile { .. } => federated.words(),
     };
     if !proof.is_empty() {
         parts.push(&proof);
