@@ -4,12 +4,14 @@
 //! may make MIME anew as it likes. The record names the attempt that counts and its SHA-256; other attempts are
 //! orphans that reconciliation removes.
 
-use std::sync::Arc;
+use std::{sync::Arc, task::Poll};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, path::Path};
+use object_store::{
+    MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UploadPart, path::Path,
+};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -63,6 +65,9 @@ pub struct Archive {
 const ROOM: usize = 24 * 1024 * 1024;
 /// Room is given out by this many bytes.
 const GRAIN: usize = 1024;
+
+/// Parts up to this size are written while the next one fills. Larger ones are waited for: each is memory that `Room` counts.
+const SMALL_PART: usize = 1024 * 1024;
 
 /// Room for one large message; given back when it is dropped.
 pub struct Room {
@@ -151,6 +156,7 @@ impl Archive {
             part: self.part,
             buffer: BytesMut::new(),
             upload: None,
+            writing: None,
         }
     }
 
@@ -202,6 +208,8 @@ pub struct Writer {
     part: usize,
     buffer: BytesMut,
     upload: Option<Box<dyn MultipartUpload>>,
+    /// A small part on its way.
+    writing: Option<UploadPart>,
 }
 
 impl Writer {
@@ -217,6 +225,7 @@ impl Writer {
 
     async fn put_part(&mut self, part: Bytes) -> Result<(), ArchiveError> {
         let failed = |path: &Path, error| ArchiveError::new("write", path, error);
+        self.written().await?;
         let upload = match &mut self.upload {
             Some(upload) => upload,
             none => {
@@ -228,10 +237,26 @@ impl Writer {
                 none.insert(upload)
             }
         };
-        upload
-            .put_part(PutPayload::from_bytes(part))
-            .await
-            .map_err(|error| failed(&self.path, error))
+        let mut writing = upload.put_part(PutPayload::from_bytes(part));
+        // The first look begins it; a disk then goes on by itself.
+        match futures::poll!(&mut writing) {
+            Poll::Ready(written) => written.map_err(|error| failed(&self.path, error)),
+            Poll::Pending if self.part <= SMALL_PART => {
+                self.writing = Some(writing);
+                Ok(())
+            }
+            Poll::Pending => writing.await.map_err(|error| failed(&self.path, error)),
+        }
+    }
+
+    /// Waits for the part that is on its way.
+    async fn written(&mut self) -> Result<(), ArchiveError> {
+        match self.writing.take() {
+            Some(writing) => writing
+                .await
+                .map_err(|error| ArchiveError::new("write", &self.path, error)),
+            None => Ok(()),
+        }
     }
 
     /// Makes the object visible, whole; durable once it is settled ([`Archive::settle`]).
@@ -243,6 +268,7 @@ impl Writer {
         if !rest.is_empty() {
             self.put_part(rest).await?;
         }
+        self.written().await?;
         let Some(mut upload) = self.upload.take() else {
             return Ok(());
         };
@@ -255,6 +281,8 @@ impl Writer {
 
     /// Gives up; what was uploaded goes away.
     pub async fn abort(mut self) {
+        // Nothing may be written behind the removal; whether it failed does not matter any more.
+        let _ = self.written().await;
         if let Some(mut upload) = self.upload.take()
             && let Err(error) = upload.abort().await
         {
@@ -285,5 +313,90 @@ mod tests {
         let _only = archive.room().await;
         let mut next = std::pin::pin!(archive.room());
         assert!(futures::poll!(&mut next).is_pending());
+    }
+
+    /// Takes parts that need a second look to be written; the part of this number (from 0) fails.
+    #[derive(Debug, Default)]
+    struct Slow {
+        written: Arc<std::sync::Mutex<Vec<usize>>>,
+        begun: usize,
+        failing: Option<usize>,
+    }
+
+    #[async_trait]
+    impl MultipartUpload for Slow {
+        fn put_part(&mut self, data: PutPayload) -> UploadPart {
+            let (number, failing) = (self.begun, self.failing);
+            self.begun += 1;
+            let written = Arc::clone(&self.written);
+            Box::pin(async move {
+                tokio::task::yield_now().await;
+                if failing == Some(number) {
+                    return Err(object_store::Error::NotImplemented {
+                        operation: "this part".into(),
+                        implementer: "the test".into(),
+                    });
+                }
+                written.lock().unwrap().push(data.content_length());
+                Ok(())
+            })
+        }
+
+        async fn complete(&mut self) -> object_store::Result<object_store::PutResult> {
+            Ok(object_store::PutResult {
+                e_tag: None,
+                version: None,
+                extensions: object_store::Extensions::default(),
+            })
+        }
+
+        async fn abort(&mut self) -> object_store::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn slow_writer(part: usize, failing: Option<usize>) -> (Writer, Arc<std::sync::Mutex<Vec<usize>>>) {
+        let upload = Slow {
+            failing,
+            ..Slow::default()
+        };
+        let written = Arc::clone(&upload.written);
+        let writer = Writer {
+            store: Arc::new(InMemory::new()),
+            path: Path::from("a"),
+            part,
+            buffer: BytesMut::new(),
+            upload: Some(Box::new(upload)),
+            writing: None,
+        };
+        (writer, written)
+    }
+
+    #[tokio::test]
+    async fn a_small_part_is_written_while_the_next_one_fills_and_none_is_forgotten() {
+        let (mut writer, written) = slow_writer(4, None);
+        writer.write(b"1234").await.unwrap();
+        assert!(written.lock().unwrap().is_empty(), "on its way");
+        writer.write(b"56789").await.unwrap();
+        assert_eq!(*written.lock().unwrap(), [4]);
+        writer.finish().await.unwrap();
+        assert_eq!(*written.lock().unwrap(), [4, 4, 1]);
+        let (mut large, written) = slow_writer(SMALL_PART + 1, None);
+        large.write(&vec![0; SMALL_PART + 1]).await.unwrap();
+        assert_eq!(*written.lock().unwrap(), [SMALL_PART + 1], "waited for");
+    }
+
+    #[tokio::test]
+    async fn a_part_that_fails_on_its_way_fails_the_object() {
+        for failing in 0..3 {
+            let (mut writer, _) = slow_writer(4, Some(failing));
+            let written = async {
+                writer.write(b"1234").await?;
+                writer.write(b"5678").await?;
+                writer.write(b"9").await?;
+                writer.finish().await
+            };
+            assert!(written.await.is_err(), "part {failing}");
+        }
     }
 }

@@ -59,6 +59,8 @@ pub fn run(typed: Vec<OsString>, lookup: Lookup<'_>) -> u8 {
     let result = prepare(&arguments, lookup, &output).and_then(|config| {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
+            // They wait for the disk, which more of them make no faster; each has memory of its own.
+            .max_blocking_threads(16)
             .enable_all()
             .build()
             .map_err(|error| Failure::operator(format!("no threads can be started: {error}")))?;

@@ -1,5 +1,8 @@
 //! Base64 as a stream, tolerant: white space, missing padding, garbage, both alphabets (RFC 4648 sections 4 and 5).
 
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use memchr::{memchr, memchr2_iter};
+
 const PAD: u8 = 0x40;
 const SPACE: u8 = 0x41;
 const GARBAGE: u8 = 0x42;
@@ -37,23 +40,53 @@ pub(super) struct Base64Stream {
     ended: bool,
     garbage: u64,
     after_end: bool,
+    /// Lines without their breaks, for a decoder that wants whole blocks.
+    joined: Vec<u8>,
 }
 
 impl Base64Stream {
     /// Decodes what can be decoded so far.
     pub(super) fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         out.reserve(bytes.len() / 4 * 3 + 3);
+        // What is left of a group of four that was cut.
         let mut rest = bytes;
-        while !rest.is_empty() {
-            if self.count == 0 && !self.ended {
-                rest = whole_quads(rest, out);
-            }
-            let Some((&byte, following)) = rest.split_first() else {
-                return;
-            };
+        while self.count != 0
+            && let Some((&byte, following)) = rest.split_first()
+        {
             self.one(byte, out);
             rest = following;
         }
+        if self.ended || !self.lines(rest, out) {
+            for &byte in rest {
+                self.one(byte, out);
+            }
+        }
+    }
+
+    /// Decodes lines as nearly all mail has them, a block at a time; false, and nothing is decoded, if anything else is among
+    /// them. The group before the padding and what comes after it are taken byte by byte.
+    fn lines(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> bool {
+        let mut joined = std::mem::take(&mut self.joined);
+        joined.clear();
+        let mut from = 0;
+        for at in memchr2_iter(b'\r', b'\n', bytes) {
+            joined.extend_from_slice(bytes.get(from..at).unwrap_or_default());
+            from = at + 1;
+        }
+        joined.extend_from_slice(bytes.get(from..).unwrap_or_default());
+        let values = memchr(b'=', &joined).unwrap_or(joined.len());
+        let (groups, rest) = joined.split_at(values - values % 4);
+        let before = out.len();
+        let decoded = STANDARD_NO_PAD.decode_vec(groups, out).is_ok();
+        if decoded {
+            for &byte in rest {
+                self.one(byte, out);
+            }
+        } else {
+            out.truncate(before);
+        }
+        self.joined = joined;
+        decoded
     }
 
     fn one(&mut self, byte: u8, out: &mut Vec<u8>) {
@@ -104,22 +137,6 @@ impl Base64Stream {
         }
         (!repairs.is_empty()).then(|| repairs.join("; "))
     }
-}
-
-/// Decodes groups of four as long as all four are values; returns the rest.
-fn whole_quads<'a>(bytes: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
-    let (quads, _) = bytes.as_chunks::<4>();
-    let mut done = 0;
-    for quad in quads {
-        let values = quad.map(|byte| VALUES[usize::from(byte)]);
-        if values.iter().fold(0, |all, value| all | value) & NOT_A_VALUE != 0 {
-            break;
-        }
-        let bits = values.iter().fold(0_u32, |bits, value| bits << 6 | u32::from(*value));
-        out.extend_from_slice(bits.to_be_bytes().get(1..).unwrap_or_default());
-        done += 4;
-    }
-    bytes.get(done..).unwrap_or_default()
 }
 
 #[cfg(test)]

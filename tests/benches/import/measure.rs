@@ -1,9 +1,11 @@
 //! What one run of a client cost, and the table of all.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use simulator::Simulator;
+use tests::binary::sha256;
 
 /// Requests one app may have in flight at one mailbox (Microsoft Graph throttling limits, Outlook).
 const IN_FLIGHT: f64 = 4.0;
@@ -100,6 +102,35 @@ fn ticks(path: &str, field: usize) -> Duration {
     let ticks = fields.split_ascii_whitespace().skip(field).take(2);
     let ticks: u64 = ticks.filter_map(|number| number.parse::<u64>().ok()).sum();
     Duration::from_millis(ticks * 10)
+}
+
+/// What the bytes alone cost this machine: every file of this archive, which is in memory by now, hashed with SHA-256 and
+/// written once more, without waiting for the disk. Nobody who keeps them can need less. Milliseconds of CPU per message.
+pub(crate) fn bytes_alone(archive: &Path, messages: u32) -> f64 {
+    let files = bytes_below(archive);
+    let again = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    let before = cpu_of(std::process::id());
+    for (at, bytes) in files.iter().enumerate() {
+        std::hint::black_box(sha256(bytes));
+        std::fs::write(again.path().join(at.to_string()), bytes).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let cpu = cpu_of(std::process::id()).saturating_sub(before);
+    cpu.as_secs_f64() * 1000.0 / f64::from(messages.max(1))
+}
+
+fn bytes_below(directory: &Path) -> Vec<Vec<u8>> {
+    let mut files = Vec::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            if entry.path().is_dir() {
+                open.push(entry.path());
+            } else {
+                files.push(std::fs::read(entry.path()).unwrap_or_else(|error| panic!("{error}")));
+            }
+        }
+    }
+    files
 }
 
 impl Row {

@@ -1,11 +1,15 @@
 //! The scenes: what lies in the mailbox, how slow Microsoft is, who imports.
 
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::{ClientConfig, RootCertStore};
 use simulator::{Latency, Options, Simulator};
 use tests::binary::{Desk, peak_memory_kib};
 
-use super::measure::{Row, Watch, cpu_of, float};
+use super::measure::{Row, Watch, bytes_alone, cpu_of, float};
 use super::strangers;
 
 const MAILBOX: &str = "bench@harbour-homes.example";
@@ -58,7 +62,14 @@ pub(crate) async fn mix(scene: &str, latency: Latency, take: &mut impl FnMut(Row
     desk.add_account("bench", MAILBOX, &["--after-import", "mark-read"])
         .await;
     fill_with_the_mix(&desk.simulator, MESSAGES);
-    take(import(&desk, scene, MESSAGES, latency).await);
+    let row = import(&desk, scene, MESSAGES, latency).await;
+    let alone = bytes_alone(&desk.program.data_dir.join("archive"), MESSAGES);
+    let mut note = format!("of the CPU, {alone:.2} ms for hashing and writing these bytes alone");
+    if latency.service + latency.network > Duration::ZERO {
+        let bare = bare_request(&desk).await.as_secs_f64() * 1000.0;
+        let _ = write!(note, "; a bare request, alone, takes {bare:.1} ms");
+    }
+    take(row.note(note));
     for stranger in strangers::all().into_iter().flatten() {
         say(scene, stranger.name);
         let desk = Desk::open_tls(options(latency)).await;
@@ -66,6 +77,40 @@ pub(crate) async fn mix(scene: &str, latency: Latency, take: &mut impl FnMut(Row
         fill_with_the_mix(&desk.simulator, MESSAGES);
         take(strangers::import(&stranger, &desk, MAILBOX, scene, MESSAGES, latency).await);
     }
+}
+
+/// What a request that brings nothing takes on this machine, at the median, with nothing else going on: timers and wake-ups add
+/// to the latency that was asked for, and no client can do anything about that.
+async fn bare_request(desk: &Desk) -> Duration {
+    const ASKED: usize = 31;
+    let client = bare_client(desk.program.ca_file.as_deref()).unwrap_or_else(|error| panic!("{error}"));
+    let url = format!("{}/nobody/oauth2/v2.0/token", desk.program.trusted);
+    let mut took = Vec::new();
+    for _ in 0..ASKED {
+        let began = Instant::now();
+        let answer = client.post(&url).body("grant_type=none").send().await;
+        let answer = answer.unwrap_or_else(|error| panic!("{error}")).bytes().await;
+        took.push(began.elapsed());
+        assert!(answer.is_ok(), "{answer:?}");
+    }
+    took.sort_unstable();
+    took[ASKED / 2]
+}
+
+fn bare_client(authority: Option<&Path>) -> Result<reqwest::Client, Box<dyn std::error::Error>> {
+    let mut roots = RootCertStore::empty();
+    for path in authority {
+        roots.add_parsable_certificates(shared::wire::authorities(&std::fs::read(path)?)?);
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .build()?)
 }
 
 /// Imports all there is in one mailbox.
