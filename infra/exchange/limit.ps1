@@ -42,7 +42,7 @@ if (-not $PSCmdlet.ShouldProcess($Group, "give $AppId the right $Role in $($Mail
 
 $found = Get-DistributionGroup -Identity $Group -ErrorAction SilentlyContinue
 if (-not $found) {
-    $found = New-DistributionGroup -Name $Group.Split('@')[0] -PrimarySmtpAddress $Group -Type Security
+    $found = New-DistributionGroup -Name ($Group.Split('@')[0]) -PrimarySmtpAddress $Group -Type Security
 }
 $members = @(Get-DistributionGroupMember -Identity $found.Identity -ResultSize Unlimited | ForEach-Object { $_.PrimarySmtpAddress })
 foreach ($mailbox in $Mailboxes) {

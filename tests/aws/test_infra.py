@@ -1,11 +1,15 @@
 """The scripts of infra/ are shell that parses, and the one that registers the app asks `az` for what it should and no more."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+
+import tree_sitter_powershell
+from tree_sitter import Language, Parser
 
 from cfn import ROOT
 
@@ -40,6 +44,20 @@ def added(asked):
     return [line.split("--api-permissions ")[1].split()[0] for line in asked if "permission add" in line]
 
 
+POWERSHELL = Parser(Language(tree_sitter_powershell.language()))
+
+
+def mistakes(text):
+    """Where this PowerShell does not parse: lines, from 1."""
+    found, open_nodes = [], [POWERSHELL.parse(text.encode()).root_node]
+    while open_nodes:
+        node = open_nodes.pop()
+        if node.is_error or node.is_missing:
+            found.append(node.start_point[0] + 1)
+        open_nodes += node.children
+    return sorted(found)
+
+
 class Infra(unittest.TestCase):
     """Nothing here reaches Entra."""
 
@@ -51,6 +69,23 @@ class Infra(unittest.TestCase):
                 subprocess.run(["sh", "-n", script], check=True, timeout=60)
                 if shutil.which("shellcheck"):
                     subprocess.run(["shellcheck", script], check=True, timeout=60)
+
+    def test_powershell_parses(self):
+        texts = {path.name: path.read_text() for path in sorted((ROOT / "infra").rglob("*.ps1"))}
+        self.assertIn("limit.ps1", texts)
+        for page in sorted((ROOT / "docs").glob("*.md")):
+            blocks = re.findall(r"^```powershell\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+            texts |= {f"{page.name}, block {at}": block for at, block in enumerate(blocks, 1)}
+        self.assertTrue([name for name in texts if name.startswith("limit-mailboxes.md")])
+        for name, text in texts.items():
+            with self.subTest(name):
+                self.assertEqual(mistakes(text), [])
+        # A brace or a parenthesis too few is seen.
+        for name in ("limit.ps1", "access-policy.ps1"):
+            for sign in "})":
+                with self.subTest(name, without=sign):
+                    before, _, after = texts[name].rpartition(sign)
+                    self.assertTrue(mistakes(before + after))
 
     def test_an_app_of_its_own_is_not_consented_by_the_way(self):
         code, said, asked = register("Postroom", REDIRECT, "application")
