@@ -166,6 +166,10 @@ impl Set {
         simulator.mark(DESK, of[3], true).expect("marked");
         simulator.move_message(DESK, &elsewhere, "inbox").expect("moved");
         self.plain(4..5);
+        // Never seen, and what is told of it is that it left.
+        let unseen = self.deliver("inbox", mail(5, "away and back"));
+        simulator.move_message(DESK, &unseen, "archive").expect("moved");
+        simulator.move_message(DESK, &unseen, "inbox").expect("moved");
     }
 
     async fn people(&mut self) {
