@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tests::campaign::{
-    Scenario, all_points,
+    Scenario, all_points, gate,
     long::{self, Long},
     mutant,
     storm::{self, Size},
@@ -44,10 +44,10 @@ enum What {
         /// What becomes of it.
         bend: String,
     },
-    /// What catches a planted bug: points first, then storms; ends at the first that fails.
+    /// What of `make test` catches a planted bug: scenes, points and storms; ends at the first that fails.
     Mutant {
         /// Storms at most.
-        #[arg(long, default_value_t = 2_000)]
+        #[arg(long, default_value_t = gate::STORMS)]
         seeds: u64,
     },
 }
@@ -64,7 +64,7 @@ fn point(scenario: &str, backend: &str, step: usize, bend: &str) -> Result<(), S
     let (mut points, clean) = all_points(scenario, backend)?;
     points.retain(|point| point.lives == [vec![(step, bend)]]);
     let point = points.first().ok_or("that step takes no such bend")?;
-    let found = try_point(point, clean);
+    let found = try_point(point, &clean);
     println!("{:?}, at rest after {} runs", found.met, found.runs);
     found.broken.map_or(Ok(()), Err)
 }

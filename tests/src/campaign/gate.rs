@@ -1,9 +1,15 @@
 //! What every `make test` does of the campaign: all points, and some storms.
 
-use std::{fmt::Write as _, time::Instant};
+use std::{fmt::Write as _, sync::Arc, time::Instant};
 
-use super::{Found, Hits, Point, all_points, directory, parallel, scenario::Scenario, storm, try_point};
+use super::{Found, Hits, Point, Rehearsed, all_points, directory, parallel, scenario::Scenario, storm, try_point};
 use crate::world::Backend;
+
+/// Storms of every `make test`.
+pub const STORMS: u64 = 2_000;
+/// Crashes and lost answers are tried at every step by every `make test`; of the other bends each so-many-th, all of them
+/// by `make campaign`.
+pub const OTHERS: usize = 7;
 
 /// The points of all scenes, tried.
 pub struct Points {
@@ -32,31 +38,36 @@ pub fn again(point: &Point) -> String {
     .to_lowercase()
 }
 
-/// Tries every point of every scene on both stores. `others`: of those that are no crash and no lost answer, each
-/// so-many-th only.
+/// The points of a scene, with how it goes when nothing goes wrong. `others`: of those that are no crash and no lost
+/// answer, each so-many-th only.
+pub fn chosen(scenario: Scenario, backend: Backend, others: usize) -> Result<(Vec<Point>, Rehearsed), String> {
+    let (points, clean) = all_points(scenario, backend)?;
+    let points = points.into_iter().enumerate();
+    let points = points.filter(|(at, point)| point.is_crash() || at.is_multiple_of(others.max(1)));
+    Ok((points.map(|(_, point)| point).collect(), clean))
+}
+
+/// Tries the chosen points of every scene on both stores.
 pub fn points(others: usize) -> Points {
     let begun = Instant::now();
     let scenes: Vec<(Scenario, Backend)> = Scenario::ALL
         .into_iter()
         .flat_map(|scenario| Backend::ALL.map(|backend| (scenario, backend)))
         .collect();
-    let lists = parallel(&scenes, |(scenario, backend)| all_points(*scenario, *backend));
+    let lists = parallel(&scenes, |(scenario, backend)| chosen(*scenario, *backend, others));
     let (mut table, mut broken) = (String::new(), Vec::new());
-    let mut work: Vec<(Point, u64)> = Vec::new();
+    let mut work: Vec<(Point, Arc<Rehearsed>)> = Vec::new();
     for ((scenario, backend), list) in scenes.iter().zip(lists) {
         match list {
             Ok((points, clean)) => {
-                let points = points.into_iter().enumerate();
-                let points = points.filter(|(at, point)| point.is_crash() || at.is_multiple_of(others.max(1)));
-                let points = points.map(|(_, point)| point);
-                let before = work.len();
-                work.extend(points.map(|point| (point, clean)));
-                let _ = writeln!(table, "{scenario:?} {backend:?}: {} points", work.len() - before);
+                let _ = writeln!(table, "{scenario:?} {backend:?}: {} points", points.len());
+                let clean = Arc::new(clean);
+                work.extend(points.into_iter().map(|point| (point, Arc::clone(&clean))));
             }
             Err(what) => broken.push(format!("{scenario:?} {backend:?} with nothing bent: {what}")),
         }
     }
-    let found: Vec<Found> = parallel(&work, |(point, clean)| try_point(point, *clean));
+    let found: Vec<Found> = parallel(&work, |(point, clean)| try_point(point, clean));
     let mut hits: Vec<(Backend, Hits)> = Backend::ALL.map(|backend| (backend, Hits::default())).to_vec();
     let (mut runs, mut unmet) = (0, 0);
     for ((point, _), found) in work.iter().zip(&found) {

@@ -153,7 +153,7 @@ pub fn run(long: &Long) -> Result<(), String> {
             Backend::Disk
         };
         let (points, clean) = pairs(scenario, backend, usize::try_from(count).unwrap_or_default(), batch)?;
-        let found = parallel(&points, |point| try_point(point, clean));
+        let found = parallel(&points, |point| try_point(point, &clean));
         for (point, found) in points.iter().zip(found) {
             if let Some(what) = found.broken {
                 state.broken.push(format!("pair {}: {what}", gate::again(point)));

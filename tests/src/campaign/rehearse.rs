@@ -31,6 +31,8 @@ pub struct Rehearsed {
     pub runs: usize,
     /// Requests in all.
     pub requests: u64,
+    /// How the runs of the act ended.
+    pub ends: Vec<Option<Outcome>>,
 }
 
 /// A rehearsal in a runtime of its own; what did not hold, if something did not.
@@ -66,9 +68,16 @@ async fn play(scenario: Scenario, backend: Backend, lives: &[Plan]) -> Rehearsed
     };
     let act = Box::pin(async { tokio::join!(set.act(), rival) });
     let mut died = world.crash.or(act).await.is_none();
+    let ends = set.ends();
+    set.in_order().await;
     let trace = world.crash.trace();
     // Half of the deaths are known to the next life; the leases of the others have to run out.
     let known = |plan: &Plan| plan.first().is_some_and(|(step, _)| step.is_multiple_of(2));
+    // And half of them, others, are cuts of the power.
+    let cut = |plan: &Plan| plan.first().is_some_and(|(step, _)| step.div_ceil(2).is_multiple_of(2));
+    if died && cut(plan) {
+        world.power_cut();
+    }
     world.reborn(!died || known(plan));
     for plan in later {
         tokio::time::sleep(APART).await;
@@ -79,7 +88,12 @@ async fn play(scenario: Scenario, backend: Backend, lives: &[Plan]) -> Rehearsed
                 let _ = importer.run(account, &RunOptions::new("test")).await;
             }
         };
-        died |= world.crash.or(runs).await.is_none();
+        if world.crash.or(runs).await.is_none() {
+            died = true;
+            if cut(plan) {
+                world.power_cut();
+            }
+        }
         world.reborn(known(plan));
     }
     let met = world.crash.met();
@@ -93,6 +107,7 @@ async fn play(scenario: Scenario, backend: Backend, lives: &[Plan]) -> Rehearsed
         met,
         runs,
         requests: world.simulator.stats().total,
+        ends,
     }
 }
 
@@ -137,7 +152,7 @@ async fn hold(set: &Set, scenario: Scenario, overlapped: bool) {
             .expect("reconciled");
         world.audit().of(account, mailbox).archive_is_named().await;
     }
-    world.commits_in_order();
+    world.in_order();
     for (host, path) in world.wire.asked() {
         assert_eq!(host, "simulator.test", "asked {path} of a stranger");
     }

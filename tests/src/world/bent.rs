@@ -1,6 +1,6 @@
 //! The ports of a process that a plan can bend: whatever adapter lies below.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
@@ -8,14 +8,17 @@ use serde_json::Value;
 use shared::{
     memory::{Memory, MemoryStore, MemoryVault, StoreCall, StoreFault, VaultCall, VaultFault},
     ports::{
-        Change, Http, Item, Key, Page, Ports, PublishError, Publisher, Query, Schedule, ScheduleError, Scheduler,
-        SecretName, SecretVersion, Stage, Store, StoreError, Vault, VaultEntry, VaultError, Write,
+        Http, Item, Key, Page, Ports, PublishError, Publisher, Query, Schedule, ScheduleError, Scheduler, SecretName,
+        SecretVersion, Stage, Store, StoreError, Vault, VaultEntry, VaultError, Write,
     },
     secret::Secret,
     store_rules,
 };
 
-use super::crash::{Bend, Crash, Op};
+use super::{
+    crash::{Bend, Crash, Op},
+    ledger::Ledger,
+};
 
 /// A store, every call a step.
 pub(super) struct BentStore {
@@ -24,31 +27,6 @@ pub(super) struct BentStore {
     pub(super) memory: Option<MemoryStore>,
     pub(super) crash: Crash,
     pub(super) ledger: Ledger,
-}
-
-/// Commits of runs in the order in which they went through, over all processes of a world.
-#[derive(Clone, Default)]
-pub(super) struct Ledger(Arc<Mutex<Vec<(String, i64)>>>);
-
-impl Ledger {
-    /// Account and fence of every commit.
-    pub(super) fn commits(&self) -> Vec<(String, i64)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn note(&self, writes: &[Write]) {
-        for write in writes {
-            let Change::Update { set, .. } = &write.change else {
-                continue;
-            };
-            // `run#fence#number`, as a run signs what it commits.
-            let commit = set.get("commit").and_then(Value::as_str);
-            if let Some(fence) = commit.and_then(|commit| commit.split('#').nth(1)?.parse().ok()) {
-                let mut commits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                commits.push((write.key.sort.clone(), fence));
-            }
-        }
-    }
 }
 
 impl BentStore {
@@ -106,8 +84,9 @@ impl Store for BentStore {
         let apply = |_| {
             let writes = writes.clone();
             async move {
+                self.ledger.offer(&writes);
                 self.store.transact(writes.clone()).await?;
-                self.ledger.note(&writes);
+                self.ledger.wrote(&writes);
                 Ok(())
             }
             .boxed()
@@ -179,6 +158,7 @@ impl Vault for BentVault {
 struct BentPublisher {
     publisher: Arc<dyn Publisher>,
     crash: Crash,
+    ledger: Ledger,
 }
 
 #[async_trait]
@@ -201,6 +181,7 @@ impl Publisher for BentPublisher {
             Some(Bend::Twice) => apply(None).await?,
             _ => {}
         }
+        self.ledger.tell(account, events);
         apply(step.bend()).await?;
         self.crash.end(&step).await;
         match step.bend() {
@@ -260,6 +241,7 @@ pub(super) fn bend(mut ports: Ports, memory: Option<&Memory>, crash: &Crash, led
     ports.publisher = Arc::new(BentPublisher {
         publisher: ports.publisher,
         crash: crash.clone(),
+        ledger: ledger.clone(),
     });
     ports.scheduler = Arc::new(BentScheduler {
         scheduler: ports.scheduler,

@@ -46,6 +46,7 @@ pub enum Op {
     UploadBegin,
     UploadPart,
     UploadEnd,
+    Settle,
     ObjectGet,
     ObjectList,
     ObjectRemove,
@@ -57,7 +58,7 @@ pub enum Op {
 
 impl Op {
     /// All of them, as tables show them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::StoreGet,
         Self::StoreGetMany,
         Self::StoreQuery,
@@ -75,6 +76,7 @@ impl Op {
         Self::UploadBegin,
         Self::UploadPart,
         Self::UploadEnd,
+        Self::Settle,
         Self::ObjectGet,
         Self::ObjectList,
         Self::ObjectRemove,
@@ -107,7 +109,7 @@ impl Op {
         match bend {
             Before | After | Delay | Jump => true,
             Error => self != Self::Chunk,
-            Lost => write || matches!(self, Self::Request | Self::UploadBegin),
+            Lost => write || matches!(self, Self::Request | Self::UploadBegin | Self::Settle),
             Twice => (write && !matches!(self, Self::UploadPart | Self::UploadEnd)) || self == Self::Request,
             Conflict => matches!(
                 self,

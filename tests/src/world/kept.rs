@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use local::adapters::{DataDir, SealedVault, SqliteStore};
+use local::adapters::{DataDir, Files, SealedVault, SqliteStore};
 use object_store::{ObjectStore, local::LocalFileSystem, memory::InMemory};
 use shared::{
+    archive::Settle,
     memory::Memory,
     ports::{Attributes, Item, Key, Store, Vault},
 };
@@ -80,6 +81,24 @@ impl Kept {
 
     pub(super) fn objects(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.objects)
+    }
+
+    /// What makes objects durable, where writing them alone does not.
+    pub(super) fn settle(&self) -> Option<Arc<dyn Settle>> {
+        let (data_dir, _) = self.directory.as_ref()?;
+        Some(Arc::new(Files::new(data_dir.archive())))
+    }
+
+    /// The power fails: of these objects the names are there, and nothing else.
+    pub(super) fn lose(&self, objects: impl IntoIterator<Item = String>) {
+        let Some((data_dir, _)) = &self.directory else { return };
+        for object in objects {
+            let file = data_dir.archive().join(object);
+            // An upload that never ended has no name yet.
+            if file.exists() {
+                std::fs::write(file, []).expect("a file that can be cut");
+            }
+        }
     }
 
     /// Every item, by key.

@@ -9,6 +9,7 @@ mod counting;
 mod crash;
 mod forged;
 mod kept;
+mod ledger;
 mod logs;
 mod objects;
 mod people;
@@ -69,7 +70,7 @@ pub struct World {
     /// Where crashes happen.
     pub crash: Crash,
     kept: kept::Kept,
-    ledger: bent::Ledger,
+    ledger: ledger::Ledger,
     logs: Option<Logs>,
     lives: std::cell::Cell<u32>,
     hasty: std::cell::Cell<bool>,
@@ -102,7 +103,7 @@ impl World {
         let memory = Memory::new(seed, Arc::new(clock.clone()));
         Self {
             kept: kept::Kept::open(backend, &memory),
-            ledger: bent::Ledger::default(),
+            ledger: ledger::Ledger::default(),
             memory,
             simulator,
             clock,
@@ -138,16 +139,15 @@ impl World {
         bent::bend(ports, memory, crash, &self.ledger)
     }
 
-    /// INV-5: fences that committed on an account never went back: whoever lost its lease commits nothing more.
-    pub fn commits_in_order(&self) {
-        let mut last: BTreeMap<String, i64> = BTreeMap::new();
-        for (account, fence) in self.ledger.commits() {
-            let before = last.insert(account.clone(), fence).unwrap_or(fence);
-            assert!(
-                before <= fence,
-                "INV-5: {account} was committed to under fence {fence} after fence {before}"
-            );
-        }
+    /// What processes did was in order: commits under rising fences, events told of after they were recorded, objects
+    /// written once.
+    pub fn in_order(&self) {
+        self.ledger.check();
+    }
+
+    /// The power fails: on disk, the bytes of what was written and not settled are gone.
+    pub fn power_cut(&self) {
+        self.kept.lose(self.ledger.take_unsettled());
     }
 
     /// The records, with nothing between.
@@ -182,8 +182,17 @@ impl World {
         let store = objects::BentObjects {
             store: self.kept.objects(),
             crash: crash.clone(),
+            ledger: self.ledger.clone(),
         };
-        Archive::new(Arc::new(store), 64 * 1024)
+        let archive = Archive::new(Arc::new(store), 64 * 1024);
+        let Some(settle) = self.kept.settle() else {
+            return archive;
+        };
+        archive.settling(Arc::new(objects::BentSettle {
+            settle,
+            crash: crash.clone(),
+            ledger: self.ledger.clone(),
+        }))
     }
 
     /// An importer as a new process has it: no memory of anything but the stores.

@@ -8,14 +8,19 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
     PutOptions, PutPayload, PutResult, UploadPart, path::Path,
 };
+use shared::archive::Settle;
 
-use super::crash::{Bend, Crash, Op};
+use super::{
+    crash::{Bend, Crash, Op},
+    ledger::Ledger,
+};
 
 /// Objects, every call a step.
 #[derive(Debug)]
 pub(super) struct BentObjects {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) crash: Crash,
+    pub(super) ledger: Ledger,
 }
 
 impl fmt::Display for BentObjects {
@@ -39,7 +44,15 @@ impl ObjectStore for BentObjects {
         payload: PutPayload,
         options: PutOptions,
     ) -> object_store::Result<PutResult> {
-        let apply = |_| self.store.put_opts(location, payload.clone(), options.clone());
+        let apply = |_| {
+            let (payload, options) = (payload.clone(), options.clone());
+            async move {
+                let result = self.store.put_opts(location, payload, options).await?;
+                self.ledger.put(location.as_ref());
+                Ok(result)
+            }
+            .boxed()
+        };
         self.crash.through(Op::ObjectPut, apply, planned).await
     }
     async fn put_multipart_opts(
@@ -49,6 +62,7 @@ impl ObjectStore for BentObjects {
     ) -> object_store::Result<Box<dyn MultipartUpload>> {
         let apply = |_| self.store.put_multipart_opts(location, options.clone());
         let upload = self.crash.through(Op::UploadBegin, apply, planned).await?;
+        self.ledger.put(location.as_ref());
         Ok(Box::new(BentUpload {
             upload,
             crash: self.crash.clone(),
@@ -97,6 +111,28 @@ impl ObjectStore for BentObjects {
     }
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> object_store::Result<()> {
         self.store.copy_opts(from, to, options).await
+    }
+}
+
+/// What makes objects durable, every call a step.
+pub(super) struct BentSettle {
+    pub(super) settle: Arc<dyn Settle>,
+    pub(super) crash: Crash,
+    pub(super) ledger: Ledger,
+}
+
+#[async_trait]
+impl Settle for BentSettle {
+    async fn settle(&self, paths: &[String]) -> object_store::Result<()> {
+        let apply = |_| {
+            async move {
+                self.settle.settle(paths).await?;
+                self.ledger.settle(paths);
+                Ok(())
+            }
+            .boxed()
+        };
+        self.crash.through(Op::Settle, apply, planned).await
     }
 }
 

@@ -3,13 +3,10 @@
 use std::time::Instant;
 
 use tests::campaign::{
-    gate,
+    gate::{self, OTHERS, STORMS},
     storm::{self, Size},
 };
 
-const STORMS: u64 = 2_000;
-/// Crashes and lost answers are tried at every step; of the other bends each so-many-th, all of them by `make campaign`.
-const OTHERS: usize = 7;
 /// Faults that a storm meets on the average, at least.
 const FAULTS: u64 = 5;
 

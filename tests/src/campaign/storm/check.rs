@@ -21,7 +21,7 @@ impl Storm {
             world.audit().of(id, mailbox).consistent().await;
             self.check_row(id).await;
         }
-        world.commits_in_order();
+        world.in_order();
         for id in ["desk", "side"] {
             let mailbox = if id == "side" { SIDE } else { DESK };
             let messages = world.messages(id).await;
