@@ -171,6 +171,16 @@ impl Cloud {
         let host = url.host_str()?;
         CLOUDS.into_iter().find(|cloud| cloud.login_host == host)
     }
+
+    /// Whether tokens of this cloud are taken by that Graph. `login.microsoftonline.us` serves L4 and L5 (DoD).
+    pub fn has_graph(&self, host: &str) -> bool {
+        self.graph_host == host || (host == DOD_GRAPH_HOST && self.login_host == "login.microsoftonline.us")
+    }
+
+    /// The clouds of a Graph host: with which login hosts it goes.
+    pub fn of_graph(host: &str) -> impl Iterator<Item = Self> {
+        CLOUDS.into_iter().filter(move |cloud| cloud.has_graph(host))
+    }
 }
 
 #[cfg(test)]

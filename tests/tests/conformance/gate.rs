@@ -347,7 +347,7 @@ fn nobody_can_trust_the_sandbox_itself() {
             "AWS_LAMBDA_RUNTIME_API" => Some("127.0.0.1:9001".to_owned()),
             _ => None,
         };
-        let error = Config::from_lookup(lookup).err().expect(url);
+        let error = Config::from_lookup(lookup).expect_err(url);
         assert_eq!(error.name, "POSTROOM_TRUST_ENDPOINTS", "{url}");
     }
 }
