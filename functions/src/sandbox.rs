@@ -1,4 +1,4 @@
-//! What a sandbox is made of: one HTTP client, one SDK configuration, time, chance, a name. Made once, in its init.
+//! What a sandbox is made of: the HTTP clients, one SDK configuration, time, chance, a name. Made once, in its init.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use shared::{
     config::ConfigError,
     ports::{Clock, Http, Ports, Publisher, Rng, Scheduler, Store, Tokens, Vault},
     system::{SystemClock, SystemRng},
-    wire::{self, ReqwestHttp},
+    wire::{self, Gate, ReqwestHttp, system_names},
 };
 
 use crate::{
@@ -25,8 +25,10 @@ pub struct Sandbox {
     pub settings: Settings,
     /// Its stack: the prefix of secrets, the dimension of metrics.
     pub stack: String,
-    /// Its HTTP client, for everything.
+    /// Its HTTP client for AWS, whose hosts nobody can choose.
     pub client: Client,
+    /// The wire to everybody else.
+    outside: ReqwestHttp,
     /// The SDK's configuration over that client.
     pub sdk: SdkConfig,
     /// Records.
@@ -42,10 +44,13 @@ impl Sandbox {
     pub fn start(settings: Settings) -> Result<Self, Failure> {
         logs::start(&settings.shared)?;
         let tls = tls::configuration(settings.shared.ca_file.as_deref())?;
-        let client = wire::client(tls, None).map_err(|reason| ConfigError {
+        let failed = |reason| ConfigError {
             name: "POSTROOM_CA_FILE",
             reason: format!("the HTTP client cannot be set up: {reason}"),
-        })?;
+        };
+        let client = wire::client(tls.clone()).map_err(failed)?;
+        let gate = Gate::new(settings.shared.trusted.clone(), system_names());
+        let outside = ReqwestHttp::new(tls, gate, None).map_err(failed)?;
         let sdk = crate::sdk::config(&client, &settings.account);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let rng: Arc<dyn Rng> = Arc::new(SystemRng);
@@ -55,6 +60,7 @@ impl Sandbox {
             stack: settings.required("POSTROOM_STACK")?,
             settings,
             client,
+            outside,
             sdk,
             store,
             clock,
@@ -80,7 +86,7 @@ impl Sandbox {
 
     /// The wire to Microsoft.
     pub fn http(&self) -> Arc<dyn Http> {
-        Arc::new(ReqwestHttp::new(self.client.clone()))
+        Arc::new(self.outside.clone())
     }
 
     /// The vault, for a function that makes secrets (with the stack's key) or only reads them.

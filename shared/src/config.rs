@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::origin::{Origin, TrustedOrigins};
+use crate::origin::TrustedOrigins;
 
 pub use sign_in::SignInSettings;
 pub(crate) use sign_in::may_be_named;
@@ -15,7 +15,8 @@ pub(crate) use sign_in::may_be_named;
 ///
 /// | name | meaning | default |
 /// |---|---|---|
-/// | `POSTROOM_TRUST_ENDPOINTS` | origins (`https://host[:port]`, comma-separated) to which tokens and requests may go besides Microsoft's login and Graph hosts; the only way to allow `http` or a loopback address | none |
+/// | `POSTROOM_TRUST_ENDPOINTS` | origins (`https://host[:port]`, comma-separated) to which tokens and requests may go besides Microsoft's login and Graph hosts; the only way to allow `http` or a loopback address. `https://host=10.20.0.0/16` lets a host be at private addresses of this network | none |
+/// | `AWS_LAMBDA_RUNTIME_API`, `PARAMETERS_SECRETS_EXTENSION_HTTP_PORT`, `AWS_XRAY_DAEMON_ADDRESS` | set by Lambda; to their ports nothing is sent | none |
 /// | `POSTROOM_CA_FILE` | PEM file with certificate authorities to trust besides the platform's | none |
 /// | `POSTROOM_DATA_DIR` | data directory (one machine) | the platform's data folder |
 /// | `POSTROOM_LOG` | what to log, in the syntax of `tracing` filters, for example `info` or `shared=debug` | `error` on the command line (reports say the rest), `info` for `serve` |
@@ -67,18 +68,12 @@ impl Config {
                 .map(|value| value.trim().to_owned())
                 .filter(|value| !value.is_empty())
         };
-        let mut extra = Vec::new();
-        for part in text("POSTROOM_TRUST_ENDPOINTS")
-            .unwrap_or_default()
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-        {
-            extra.push(Origin::parse(part).map_err(|reason| ConfigError {
+        let trusted = TrustedOrigins::parse(&text("POSTROOM_TRUST_ENDPOINTS").unwrap_or_default())
+            .and_then(|trusted| trusted.closing(ports_of_lambda(text)))
+            .map_err(|reason| ConfigError {
                 name: "POSTROOM_TRUST_ENDPOINTS",
                 reason,
-            })?);
-        }
+            })?;
         let patience = match text("POSTROOM_PATIENCE_SECONDS") {
             None => 60,
             Some(value) => value
@@ -100,7 +95,6 @@ impl Config {
                 });
             }
         };
-        let trusted = TrustedOrigins::with(extra);
         Ok(Self {
             sign_in: SignInSettings::from_lookup(&lookup, &trusted),
             trusted,
@@ -112,6 +106,22 @@ impl Config {
             patience: Duration::from_secs(patience.into()),
         })
     }
+}
+
+/// In a sandbox of Lambda: the ports of the Runtime API, of the extension that hands out secrets, and of X-Ray, on which
+/// whoever asks is answered (Lambda documentation "Custom runtimes", "AWS Parameters and Secrets Lambda Extension", X-Ray).
+fn ports_of_lambda(text: impl Fn(&'static str) -> Option<String>) -> Vec<u16> {
+    let Some(runtime) = text("AWS_LAMBDA_RUNTIME_API") else {
+        return Vec::new();
+    };
+    let port = |address: &str| address.rsplit(':').next().and_then(|port| port.parse().ok());
+    let told = [
+        Some(runtime),
+        text("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT"),
+        text("AWS_XRAY_DAEMON_ADDRESS"),
+    ];
+    let told = told.iter().flatten().filter_map(|address| port(address));
+    told.chain([9001, 2773, 2000]).collect()
 }
 
 /// The Microsoft cloud behind a login host: which Graph belongs to it.
@@ -161,6 +171,16 @@ impl Cloud {
         let host = url.host_str()?;
         CLOUDS.into_iter().find(|cloud| cloud.login_host == host)
     }
+
+    /// Whether tokens of this cloud are taken by that Graph. `login.microsoftonline.us` serves L4 and L5 (DoD).
+    pub fn has_graph(&self, host: &str) -> bool {
+        self.graph_host == host || (host == DOD_GRAPH_HOST && self.login_host == "login.microsoftonline.us")
+    }
+
+    /// The clouds of a Graph host: with which login hosts it goes.
+    pub fn of_graph(host: &str) -> impl Iterator<Item = Self> {
+        CLOUDS.into_iter().filter(move |cloud| cloud.has_graph(host))
+    }
 }
 
 #[cfg(test)]
@@ -197,5 +217,12 @@ mod tests {
             read(&[("POSTROOM_LOG_FORMAT", "xml")]).unwrap_err().name,
             "POSTROOM_LOG_FORMAT"
         );
+        let runtime = ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9003");
+        for port in ["9001", "9003", "2773"] {
+            let origin = format!("http://127.0.0.1:{port}");
+            assert!(read(&[("POSTROOM_TRUST_ENDPOINTS", &origin)]).is_ok());
+            let error = read(&[("POSTROOM_TRUST_ENDPOINTS", &origin), runtime]).unwrap_err();
+            assert_eq!(error.name, "POSTROOM_TRUST_ENDPOINTS", "{origin}");
+        }
     }
 }

@@ -1,16 +1,21 @@
 //! The wire over reqwest, with the TLS configuration handed in: no redirects, no retries, no proxy but the given one,
-//! three deadlines. Which authorities are trusted is each world's own matter.
+//! three deadlines, a gate before every socket. Which authorities are trusted is each world's own matter.
 
-use std::time::Duration;
+mod gate;
+
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
-use reqwest::{Client, Proxy, redirect::Policy};
+use reqwest::{Client, ClientBuilder, Proxy, redirect::Policy};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 use crate::ports::{Body, Http, HttpError};
+
+use gate::Closed;
+pub use gate::{Gate, Names, system_names};
 
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -25,13 +30,18 @@ struct Deadlines {
 #[derive(Clone)]
 pub struct ReqwestHttp {
     client: Client,
+    gate: Gate,
     deadlines: Deadlines,
 }
 
-/// A client that does what it is told and nothing else. Connections are made on demand and kept for later calls.
-/// The error is in words.
-pub fn client(tls: ClientConfig, proxy: Option<Proxy>) -> Result<Client, String> {
-    let mut builder = Client::builder()
+/// A client that does what it is told and nothing else, for hosts that nobody can choose. Connections are made on demand
+/// and kept for later calls. The error is in words.
+pub fn client(tls: ClientConfig) -> Result<Client, String> {
+    builder(tls).build().map_err(reason)
+}
+
+fn builder(tls: ClientConfig) -> ClientBuilder {
+    Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(Policy::none())
         .retry(reqwest::retry::never())
@@ -39,11 +49,7 @@ pub fn client(tls: ClientConfig, proxy: Option<Proxy>) -> Result<Client, String>
         .connect_timeout(CONNECT)
         .pool_idle_timeout(Duration::from_mins(1))
         .user_agent(concat!("postroom/", env!("CARGO_PKG_VERSION")))
-        .no_proxy();
-    if let Some(proxy) = proxy {
-        builder = builder.proxy(proxy);
-    }
-    builder.build().map_err(reason)
+        .no_proxy()
 }
 
 /// The certificates of a PEM file, each of which must be usable as an authority. The error is in words.
@@ -65,15 +71,26 @@ pub fn authorities(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 impl ReqwestHttp {
-    /// Over this client.
-    pub fn new(client: Client) -> Self {
-        Self {
-            client,
+    /// With a client of its own, which connects to what the gate lets through. Behind a proxy names are its own to look up.
+    /// The error is in words.
+    pub fn new(tls: ClientConfig, gate: Gate, proxy: Option<Proxy>) -> Result<Self, String> {
+        let mut builder = builder(tls).dns_resolver(Arc::new(gate.clone()));
+        if let Some(proxy) = proxy {
+            builder = builder.proxy(proxy);
+        }
+        Ok(Self {
+            client: builder.build().map_err(reason)?,
+            gate,
             deadlines: Deadlines {
                 first_byte: Duration::from_mins(1),
                 between_chunks: Duration::from_secs(30),
             },
-        }
+        })
+    }
+
+    /// The gate before its sockets.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// The same with other deadlines, for tests of what happens when they pass.
@@ -95,6 +112,12 @@ impl Http for ReqwestHttp {
             host: host.clone(),
             reason: reason(error),
         })?;
+        self.gate
+            .admit(request.url())
+            .map_err(|Closed(reason)| HttpError::Closed {
+                host: host.clone(),
+                reason,
+            })?;
         let answer = tokio::time::timeout(self.deadlines.first_byte, self.client.execute(request)).await;
         let answer = answer
             .map_err(|_| HttpError::Timeout { host: host.clone() })?
@@ -125,6 +148,12 @@ fn chunks(host: String, body: reqwest::Body, deadline: Duration) -> Body {
 
 fn explain(host: &str, error: reqwest::Error) -> HttpError {
     let host = host.to_owned();
+    if let Some(Closed(reason)) = closed(&error) {
+        return HttpError::Closed {
+            host,
+            reason: reason.clone(),
+        };
+    }
     // A connection that is not made in time is no connection: which deadline passed decides what an admin looks at.
     if error.is_connect() {
         HttpError::Connect {
@@ -139,6 +168,18 @@ fn explain(host: &str, error: reqwest::Error) -> HttpError {
             reason: reason(error),
         }
     }
+}
+
+/// What the gate said, if it was the gate.
+fn closed(error: &reqwest::Error) -> Option<&Closed> {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(closed) = error.downcast_ref() {
+            return Some(closed);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// The chain of causes without the URL, whose query may hold what nobody should read.

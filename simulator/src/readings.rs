@@ -105,6 +105,22 @@ pub enum NestedFolders {
     Present,
 }
 
+/// Are the changes of a folder's messages offered? An older document says: not in the clouds of the US government. What is
+/// answered where they are not is told nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ChangeTracking {
+    /// Yes.
+    #[default]
+    Offered,
+    /// No: 400.
+    BadRequest,
+    /// No: 404 with a code that also stands for a mailbox that is not there.
+    NotFound,
+    /// No: 501.
+    NotImplemented,
+}
+
 /// Case of the reset codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -195,6 +211,8 @@ pub struct Readings {
     pub nested_folders: NestedFolders,
     /// Case of the reset codes.
     pub code_case: CodeCase,
+    /// Are the changes of a folder's messages offered? Not among [`Readings::all_variants`]: a folder is read another way then.
+    pub change_tracking: ChangeTracking,
     /// How many parts of a `$batch` reach a mailbox at once.
     pub batch_width: BatchWidth,
     /// The letters of ids.

@@ -48,7 +48,7 @@ impl Aws {
         let counter = COUNTER.fetch_add(1, Ordering::Relaxed);
         let stamp = SystemClock.now().as_millisecond();
         Some(Self {
-            client: wire::client(tls::configuration(None).expect("TLS"), None).expect("a client"),
+            client: wire::client(tls::configuration(None).expect("TLS")).expect("a client"),
             account: Account {
                 region: REGION.to_owned(),
                 access_key: "test".to_owned(),

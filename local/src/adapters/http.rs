@@ -6,7 +6,11 @@ use reqwest::{NoProxy, Proxy};
 use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
 use rustls_platform_verifier::Verifier;
-use shared::wire::{self, ReqwestHttp};
+use shared::{
+    origin::TrustedOrigins,
+    wire::{self, Gate, ReqwestHttp, system_names},
+};
+use url::Url;
 
 use super::OpenError;
 
@@ -20,6 +24,8 @@ pub struct HttpOptions {
     pub proxy: Option<String>,
     /// Hosts that are called without the proxy, by convention from `NO_PROXY`.
     pub no_proxy: Option<String>,
+    /// What may be asked besides hosts on the internet over https.
+    pub trusted: TrustedOrigins,
 }
 
 /// Sets up the wire. Connections are made on demand and kept for later calls.
@@ -30,8 +36,11 @@ pub fn wire(options: &HttpOptions) -> Result<ReqwestHttp, OpenError> {
             .map(|proxy| proxy.no_proxy(options.no_proxy.as_deref().and_then(NoProxy::from_string)))
             .map_err(|_| OpenError::Tls("the proxy's URL cannot be used (set by HTTPS_PROXY)".into()))
     });
-    let client = wire::client(tls(options)?, proxy.transpose()?).map_err(OpenError::Tls)?;
-    Ok(ReqwestHttp::new(client))
+    let mut gate = Gate::new(options.trusted.clone(), system_names());
+    if let Some(proxy) = options.proxy.as_ref().and_then(|typed| Url::parse(typed).ok()) {
+        gate = gate.behind(&proxy);
+    }
+    ReqwestHttp::new(tls(options)?, gate, proxy.transpose()?).map_err(OpenError::Tls)
 }
 
 fn tls(options: &HttpOptions) -> Result<ClientConfig, OpenError> {

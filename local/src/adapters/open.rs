@@ -9,8 +9,8 @@ use shared::{
 };
 
 use super::{
-    DataDir, EventLog, Files, HttpOptions, Instance, KeySource, OpenError, Passphrase, SealedVault, SqliteStore,
-    SystemClock, SystemRng, TimerScheduler, open_archive, wire,
+    DataDir, EventLog, Files, HttpOptions, Instance, KeySource, OpenError, Passphrase, ReqwestHttp, SealedVault,
+    SqliteStore, SystemClock, SystemRng, TimerScheduler, open_archive, wire,
 };
 
 /// What an admin may choose about the adapters.
@@ -38,6 +38,8 @@ pub struct Opened {
     pub events: EventLog,
     /// The timers, for `serve`; the same as in the ports.
     pub timers: TimerScheduler,
+    /// The wire, for the doctor; the same as in the ports.
+    pub wire: ReqwestHttp,
     /// The directory.
     pub data_dir: DataDir,
     /// Last, so that it is dropped last: as long as it is kept this process counts as alive.
@@ -60,12 +62,13 @@ pub fn open(data_dir: DataDir, options: &OpenOptions) -> Result<Opened, OpenErro
     )?;
     let events = EventLog::new(data_dir.events());
     let timers = TimerScheduler::new(store.clone(), clock.clone());
+    let wire = wire(&options.http)?;
     let ports = Ports {
         store,
         vault: Arc::new(vault.clone()),
         scheduler: Arc::new(timers.clone()),
         publisher: Arc::new(events.clone()),
-        http: Arc::new(wire(&options.http)?),
+        http: Arc::new(wire.clone()),
         clock,
         rng,
         instance: instance.name(),
@@ -78,6 +81,7 @@ pub fn open(data_dir: DataDir, options: &OpenOptions) -> Result<Opened, OpenErro
         vault,
         events,
         timers,
+        wire,
         data_dir,
         instance,
     })

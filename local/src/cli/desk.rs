@@ -72,6 +72,7 @@ impl Desk {
                 ca_file: config.ca_file.as_ref().map(PathBuf::from),
                 proxy: either("HTTPS_PROXY"),
                 no_proxy: Some(no_proxy),
+                trusted: config.trusted.clone(),
             },
         };
         let opened = open(DataDir::open(&path)?, &options)?;

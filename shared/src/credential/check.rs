@@ -104,6 +104,7 @@ impl CredentialForm {
                 "give the base with its version, for example `https://graph.microsoft.com/v1.0`",
             ));
         }
+        check_pair(FIELD, token_url, &url)?;
         Ok(url)
     }
 }
@@ -122,6 +123,28 @@ fn endpoint(field: &'static str, text: &str, trusted: &TrustedOrigins) -> Result
     let url = Url::parse(text).map_err(|error| FieldError::new(field, format!("`{text}` is not a URL: {error}")))?;
     trusted.check(&url).map_err(|reason| FieldError::new(field, reason))?;
     Ok(url)
+}
+
+/// A token of one cloud is worth nothing at another's Graph. Hosts that an operator added belong to no cloud.
+fn check_pair(field: &'static str, token_url: &Url, graph_url: &Url) -> Result<(), FieldError> {
+    let (Some(cloud), Some(graph)) = (Cloud::of_login(token_url), graph_url.host_str()) else {
+        return Ok(());
+    };
+    if !is_microsoft(graph) || cloud.has_graph(graph) {
+        return Ok(());
+    }
+    let logins: Vec<&str> = Cloud::of_graph(graph).map(|other| other.login_host).collect();
+    let elsewhere = match logins.as_slice() {
+        [] => "is a login host".to_owned(),
+        logins => format!("goes with {}", logins.join(" or ")),
+    };
+    Err(FieldError::new(
+        field,
+        format!(
+            "{graph} {elsewhere}, and the access token URL is on {}, whose Graph is https://{}/v1.0 ({}): tokens of one cloud are worth nothing in another",
+            cloud.login_host, cloud.graph_host, cloud.name
+        ),
+    ))
 }
 
 fn check_token_path(url: &Url, grant_type: GrantType) -> Result<(), FieldError> {
@@ -198,6 +221,7 @@ fn check_scope(
         "https://{}/.default",
         graph_url.host_str().unwrap_or("graph.microsoft.com")
     );
+    check_resources(FIELD, &scopes, graph_url)?;
     match grant_type {
         _ if scopes.is_empty() => {
             return Err(FieldError::new(
@@ -214,18 +238,6 @@ fn check_scope(
                     format!(
                         "client credentials take exactly `{example}`: the permissions are those granted to the app in the Azure portal"
                     ),
-                ));
-            }
-            let resource = Url::parse(scopes[0]).ok();
-            let host = resource.as_ref().and_then(Url::host_str);
-            if let (Some(host), Some(graph)) = (host, graph_url.host_str())
-                && is_microsoft(host)
-                && is_microsoft(graph)
-                && host != graph
-            {
-                return Err(FieldError::new(
-                    FIELD,
-                    format!("it asks for {host}, but the Graph URL is on {graph}: they must belong to the same cloud"),
                 ));
             }
         }
@@ -248,6 +260,22 @@ fn check_scope(
         }
     }
     Ok(scopes.join(" "))
+}
+
+/// Microsoft's resources in a scope are that of the Graph URL; a name without a resource means it.
+fn check_resources(field: &'static str, scopes: &[&str], graph_url: &Url) -> Result<(), FieldError> {
+    let Some(graph) = graph_url.host_str().filter(|graph| is_microsoft(graph)) else {
+        return Ok(());
+    };
+    let resources: Vec<Url> = scopes.iter().filter_map(|scope| Url::parse(scope).ok()).collect();
+    let mut hosts = resources.iter().filter_map(Url::host_str);
+    match hosts.find(|host| is_microsoft(host) && *host != graph) {
+        None => Ok(()),
+        Some(host) => Err(FieldError::new(
+            field,
+            format!("it asks for {host}, but the Graph URL is on {graph}: they must belong to the same cloud"),
+        )),
+    }
 }
 
 fn is_mail_scope(scope: &str) -> bool {
@@ -294,6 +322,45 @@ mod tests {
                 format!("https://{}/v1.0", cloud.graph_host)
             );
         }
+    }
+
+    /// Every login host with every Graph host: a pair is taken, anything else is refused with the pair.
+    #[test]
+    fn clouds_go_in_pairs() {
+        let graphs = crate::config::CLOUDS.map(|cloud| cloud.graph_host);
+        for cloud in crate::config::CLOUDS {
+            for graph in graphs.into_iter().chain([crate::config::DOD_GRAPH_HOST]) {
+                let mut form = form();
+                form.token_url = form.token_url.replace("login.microsoftonline.com", cloud.login_host);
+                form.graph_url = Some(format!("https://{graph}/v1.0"));
+                form.scope = format!("https://{graph}/.default");
+                let us = cloud.login_host.ends_with(".us") && graph.ends_with(".us");
+                match form.check(&TrustedOrigins::default()) {
+                    Ok(_) => assert!(cloud.graph_host == graph || us, "{} {graph}", cloud.login_host),
+                    Err(error) => {
+                        assert!(cloud.graph_host != graph && !us, "{error}");
+                        let said = error.to_string();
+                        assert!(error.field == "Graph URL" && said.contains(cloud.graph_host), "{said}");
+                        assert!(said.contains(cloud.login_host) && said.contains(graph), "{said}");
+                        let mut logins = crate::config::Cloud::of_graph(graph).map(|other| other.login_host);
+                        assert!(logins.all(|login| said.contains(login)), "{said}");
+                    }
+                }
+            }
+        }
+        let login = refused(|f| f.graph_url = Some("https://login.microsoftonline.us/v1.0".into()));
+        assert!(login.to_string().contains("is a login host"), "{login}");
+        let mixed = |scope: &str| {
+            refused(|f| {
+                f.grant_type = Some(GrantType::AuthorizationCode);
+                f.authorization_url = Some(f.token_url.replace("/token", "/authorize"));
+                f.scope = scope.into();
+            })
+        };
+        assert_eq!(
+            mixed("https://graph.microsoft.us/Mail.Read offline_access").field,
+            "scope"
+        );
     }
 
     #[test]

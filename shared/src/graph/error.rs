@@ -39,6 +39,8 @@ pub enum GraphErrorKind {
     NoMime,
     /// A link leads elsewhere; nothing was sent there.
     Foreign,
+    /// Graph's host is, or leads to, what no request may go to; nothing was sent.
+    Closed,
     /// Refused for good.
     Refused,
 }
@@ -98,7 +100,7 @@ impl GraphError {
             },
             GraphErrorKind::Unavailable => Next::Retry { after: None },
             GraphErrorKind::Token(error) => error.next(),
-            GraphErrorKind::Unauthorized | GraphErrorKind::Forbidden => Next::FixCredential,
+            GraphErrorKind::Unauthorized | GraphErrorKind::Forbidden | GraphErrorKind::Closed => Next::FixCredential,
             GraphErrorKind::NoMailbox | GraphErrorKind::NotFound => Next::FixAccount,
             GraphErrorKind::Reset => Next::ResetCursor,
             GraphErrorKind::Corrupt | GraphErrorKind::NoMime => Next::Quarantine,
@@ -126,6 +128,7 @@ impl GraphError {
                 | GraphErrorKind::Unauthorized
                 | GraphErrorKind::Forbidden
                 | GraphErrorKind::NoMailbox
+                | GraphErrorKind::Closed
         )
     }
 }
@@ -139,7 +142,11 @@ impl From<TokenError> for GraphError {
 
 impl From<&HttpError> for GraphError {
     fn from(error: &HttpError) -> Self {
-        Self::new(GraphErrorKind::Unavailable, error.to_string())
+        let kind = match error {
+            HttpError::Closed { .. } => GraphErrorKind::Closed,
+            _ => GraphErrorKind::Unavailable,
+        };
+        Self::new(kind, error.to_string())
     }
 }
 

@@ -198,7 +198,8 @@ impl GraphClient {
         debug!(kind = ?call.kind, url = %SafeUrl(&call.url), %error, again = tries.again, "no answer");
         // A connection that never came about carried nothing: safe to try again in any case.
         let harmless = call.repeatable || matches!(error, HttpError::Connect { .. });
-        if !harmless || tries.again >= call.tries {
+        let closed = matches!(error, HttpError::Closed { .. });
+        if closed || !harmless || tries.again >= call.tries {
             return Err(GraphError::from(error));
         }
         self.back_off(tries.again).await;

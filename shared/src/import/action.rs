@@ -130,7 +130,8 @@ pub(super) async fn act(
             GraphErrorKind::Throttled { .. }
             | GraphErrorKind::Token(_)
             | GraphErrorKind::Unauthorized
-            | GraphErrorKind::NoMailbox => Acted::Stop(error),
+            | GraphErrorKind::NoMailbox
+            | GraphErrorKind::Closed => Acted::Stop(error),
             _ => {
                 action.attempts += 1;
                 action.next_try = later(now, action.attempts);

@@ -51,6 +51,10 @@ pub struct FolderProgress {
     /// Fed by listing, because its delta does not work; the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listing: Option<String>,
+    /// Microsoft does not offer its changes at all, as in some clouds: it is asked again once a day. Until then `link` is a
+    /// page of the list, and a walk is one through the list.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_delta: bool,
     /// What an admin should know of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -71,6 +75,7 @@ impl FolderProgress {
             fingerprints: 0,
             walked_at: None,
             listing: None,
+            no_delta: false,
             problem: None,
         }
     }
@@ -90,7 +95,18 @@ impl FolderProgress {
         self.link = Some(link);
         self.resets = 0;
         self.listing = None;
+        self.no_delta = false;
         self.problem = None;
+        self.walked(now);
+    }
+
+    /// The list was read from its beginning to its end.
+    pub fn listed(&mut self, now: Timestamp) {
+        self.link = None;
+        self.walked(now);
+    }
+
+    fn walked(&mut self, now: Timestamp) {
         if self.walk != Walk::Following {
             self.walk = Walk::Following;
             self.walked_at = Some(now);

@@ -239,7 +239,7 @@ pub(super) async fn ask(endpoint: Endpoint<'_>, ask: Ask<'_>) -> Result<Granted,
     match result {
         Ok(answer) => granted(&answer),
         Err(RequestTokenError::ServerResponse(body)) => Err(TokenError::from_body(seen.status, seen.after, &body)),
-        Err(RequestTokenError::Request(error)) => Err(TokenError::from_wire(&error)),
+        Err(RequestTokenError::Request(error)) => Err(TokenError::from_wire("the login host", &error)),
         Err(RequestTokenError::Parse(..) | RequestTokenError::Other(_)) => {
             Err(TokenError::from_status(seen.status, seen.after))
         }
@@ -269,7 +269,7 @@ pub(super) async fn document<T: serde::de::DeserializeOwned>(
     let response = timeout(TOKEN_DEADLINE, call(http, request, &seen, clock.now()))
         .await
         .map_err(|_| transient(format!("{host} did not answer within 10 seconds")))?
-        .map_err(|error| transient(format!("{host} could not be reached: {error}")))?;
+        .map_err(|error| TokenError::from_wire(host, &error))?;
     let status = response.status();
     if status.is_server_error() || status.as_u16() == 429 {
         return Err(transient(format!("{host} is busy (HTTP {})", status.as_u16())));

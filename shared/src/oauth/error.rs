@@ -98,10 +98,13 @@ impl TokenError {
         }
     }
 
-    pub(super) fn from_wire(error: &HttpError) -> Self {
+    pub(super) fn from_wire(whom: &str, error: &HttpError) -> Self {
+        if let HttpError::Closed { .. } = error {
+            return Self::plain(TokenErrorKind::Settings, error.to_string());
+        }
         Self::plain(
             TokenErrorKind::Transient { after: None },
-            format!("the login host could not be reached: {error}"),
+            format!("{whom} could not be reached: {error}"),
         )
     }
 

@@ -170,6 +170,14 @@ pub type Body = BoxStream<'static, Result<Bytes, HttpError>>;
 /// What went wrong on the wire, below HTTP.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
+    /// Nothing was sent: the host is, or leads to, what no request may go to.
+    #[error("nothing was sent to {host}: {reason}")]
+    Closed {
+        /// The host asked for.
+        host: String,
+        /// In words, with what would open it.
+        reason: String,
+    },
     /// No connection: name not found, refused, TLS failed.
     #[error("no connection to {host}: {reason}")]
     Connect {
@@ -196,7 +204,8 @@ pub enum HttpError {
 
 /// One call: request in, streaming response out. Follows no redirect, retries nothing, keeps no cookie.
 ///
-/// Deadlines: connect 10 s, first byte 60 s, between two chunks 30 s. A body that ends early is [`HttpError::Broken`].
+/// A name is looked up once per connection, and connected to exactly there; where no request may go, no socket opens
+/// ([`HttpError::Closed`]). Deadlines: connect 10 s, first byte 60 s, between two chunks 30 s. A body that ends early is [`HttpError::Broken`].
 #[async_trait]
 pub trait Http: Send + Sync {
     /// Makes the call.

@@ -8,7 +8,7 @@ use crate::faults::Fault;
 use crate::mailbox::ids::link_token;
 use crate::mailbox::rounds::{ChangeType, DeltaQuery, Line, Round};
 use crate::mailbox::{Corruption, FolderKey};
-use crate::readings::{CodeCase, MoveReason, ResetAs};
+use crate::readings::{ChangeTracking, CodeCase, MoveReason, ResetAs};
 use crate::wire::{Reply, json as reply_json};
 use serde_json::{Map, Value, json};
 
@@ -55,6 +55,18 @@ pub(crate) fn answer(scene: &mut Scene<'_>) -> Result<Reply, GraphError> {
     };
     if scene.mailbox()?.folders.get(folder).is_some_and(|f| f.search) {
         return Err(GraphError::bad("Change tracking is not supported for search folders."));
+    }
+    match scene.state.options.readings.change_tracking {
+        ChangeTracking::Offered => {}
+        ChangeTracking::BadRequest => return Err(GraphError::bad("Resource not found for the segment 'delta'.")),
+        ChangeTracking::NotFound => {
+            let words = "Resource not found for the segment 'delta'.";
+            return Err(GraphError::new(404, "ResourceNotFound", words));
+        }
+        ChangeTracking::NotImplemented => {
+            let words = "Change tracking is not implemented.";
+            return Err(GraphError::new(501, "NotImplemented", words));
+        }
     }
     let visible = scene.now_ms() - i64::try_from(scene.state.options.delta_lag.as_millis()).unwrap_or(0);
     let round = match token {

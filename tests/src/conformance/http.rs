@@ -135,10 +135,25 @@ async fn text(answer: Response<Body>) -> Result<String, HttpError> {
     Ok(String::from_utf8_lossy(&bytes.concat()).into_owned())
 }
 
-/// Everything the contract says. `hasty` is the same adapter with deadlines of a fraction of a second, so that their
-/// passing can be seen.
-pub async fn all(http: &Arc<dyn Http>, hasty: &Arc<dyn Http>) {
+/// The adapter twice, letting through these origins (comma-separated): with its own deadlines, and with deadlines of a
+/// fraction of a second, so that their passing can be seen.
+pub type Open<'a> = dyn Fn(&str) -> (Arc<dyn Http>, Arc<dyn Http>) + 'a;
+
+/// Everything the contract says.
+pub async fn all(open: &Open<'_>) {
     let server = Server::start().await;
+    // A port nobody listens on: it was just free.
+    let free = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("bind")
+        .local_addr()
+        .expect("an address");
+    let trusted = format!(
+        "http://{}, http://{free}, http://no-such-host.invalid=127.0.0.0/8",
+        server.address
+    );
+    let (http, hasty) = open(&trusted);
+    let http = &http;
     let get = |path: &str| http.call(server.request(Method::GET, path, ""));
 
     let echo = text(
@@ -198,8 +213,9 @@ pub async fn all(http: &Arc<dyn Http>, hasty: &Arc<dyn Http>) {
         "the bytes are handed on as they come"
     );
 
-    broken(&server, http).await;
-    late(&server, hasty).await;
+    broken(&server, http, free).await;
+    late(&server, &hasty).await;
+    closed(&server, &open("").0).await;
 
     // Four calls at once: the server answers none before it has all four.
     let calls = futures::future::join_all((0..4).map(|_| get("/together"))).await;
@@ -210,7 +226,7 @@ pub async fn all(http: &Arc<dyn Http>, hasty: &Arc<dyn Http>) {
     );
 }
 
-async fn broken(server: &Server, http: &Arc<dyn Http>) {
+async fn broken(server: &Server, http: &Arc<dyn Http>, free: SocketAddr) {
     for path in ["/cut", "/cut-chunked"] {
         let mut body = http
             .call(server.request(Method::GET, path, ""))
@@ -233,12 +249,6 @@ async fn broken(server: &Server, http: &Arc<dyn Http>) {
             Ok(answer) => panic!("{path} answered {}", answer.status()),
         }
     }
-    // A port nobody listens on: it was just free.
-    let free = TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("bind")
-        .local_addr()
-        .expect("an address");
     for host in [free.to_string(), "no-such-host.invalid".to_owned()] {
         let request = Request::get(format!("http://{host}/path?secret={CANARY}"))
             .body(Bytes::new())
@@ -249,6 +259,17 @@ async fn broken(server: &Server, http: &Arc<dyn Http>) {
             Ok(answer) => panic!("{host} answered {}", answer.status()),
         }
     }
+}
+
+/// Nobody let this server through: it is not even connected to.
+async fn closed(server: &Server, http: &Arc<dyn Http>) {
+    let before = server.count();
+    match http.call(server.request(Method::GET, "/echo", "")).await {
+        Err(error @ HttpError::Closed { .. }) => silent(&error),
+        Err(error) => panic!("a closed place is {error:?}"),
+        Ok(answer) => panic!("a closed place is {}", answer.status()),
+    }
+    assert_eq!(server.count(), before);
 }
 
 async fn late(server: &Server, hasty: &Arc<dyn Http>) {

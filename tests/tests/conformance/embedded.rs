@@ -8,6 +8,7 @@ use local::adapters::{
 };
 use shared::{
     memory::ManualClock,
+    origin::TrustedOrigins,
     ports::{Condition, Http, HttpError, Key, Publisher, Scheduler, Store, Vault, Write},
     secret::Secret,
 };
@@ -108,17 +109,24 @@ async fn archive_suite() {
     archive::all(&reopen).await;
 }
 
+/// A wire that lets these origins through.
+fn letting(trusted: &str) -> HttpOptions {
+    HttpOptions {
+        trusted: TrustedOrigins::parse(trusted).expect("origins"),
+        ..HttpOptions::default()
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn http_suite() {
-    let adapter = wire(&HttpOptions::default()).expect("a client");
-    let hasty = adapter
-        .clone()
-        .with_deadlines(Duration::from_millis(300), Duration::from_millis(300));
-    http::all(
-        &(Arc::new(adapter) as Arc<dyn Http>),
-        &(Arc::new(hasty) as Arc<dyn Http>),
-    )
-    .await;
+    let open = |trusted: &str| {
+        let adapter = wire(&letting(trusted)).expect("a client");
+        let hasty = adapter
+            .clone()
+            .with_deadlines(Duration::from_millis(300), Duration::from_millis(300));
+        (Arc::new(adapter) as Arc<dyn Http>, Arc::new(hasty) as Arc<dyn Http>)
+    };
+    http::all(&open).await;
 }
 
 /// The proxy is the one that was named, and hosts that are excepted are called without it.
@@ -130,7 +138,7 @@ async fn a_named_proxy_is_used() {
         let options = HttpOptions {
             proxy: proxy.clone(),
             no_proxy: no_proxy.map(Into::into),
-            ..HttpOptions::default()
+            ..letting("http://no-such-host.invalid=127.0.0.0/8")
         };
         let http = wire(&options)
             .expect("a client")
@@ -230,7 +238,7 @@ async fn a_named_certificate_authority_is_trusted() {
     let get = |ca_file| {
         let http = wire(&HttpOptions {
             ca_file,
-            ..HttpOptions::default()
+            ..letting(&format!("https://localhost:{}", address.port()))
         })
         .expect("a client");
         let request = ::http::Request::get(format!("https://localhost:{}/", address.port()))

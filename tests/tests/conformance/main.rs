@@ -6,6 +6,7 @@ mod damage;
 mod damaged_vault;
 mod data_dir;
 mod embedded;
+mod gate;
 mod memory;
 mod processes;
 mod timers;

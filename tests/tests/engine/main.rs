@@ -9,6 +9,7 @@ mod batches;
 mod calls;
 mod checks;
 mod client_authentication;
+mod clouds;
 mod crashes;
 mod debts;
 mod delta;
