@@ -17,6 +17,7 @@ pub mod message;
 pub mod oauth;
 pub mod origin;
 pub mod ports;
+pub mod reach;
 pub mod records;
 pub mod secret;
 pub mod store_rules;
