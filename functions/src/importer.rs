@@ -1,27 +1,30 @@
-//! The importer: runs one account once, or frees its archive of what no record names.
+//! The importer: runs one account once, or frees its archive of what no record names; and tries what an admin asks, since it
+//! is the one that may read access tokens and call Graph.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::{
     archive::Archive,
     error::Next,
     import::{
         Importer, RunError, RunOptions,
+        checks::{CheckError, Checks as _, InProcess},
         reconcile::orphans,
         report::{Outcome, RunReport},
     },
     ports::Ports,
-    records::{RecordError, accounts::Accounts},
+    records::{RecordError, accounts::Accounts, warnings},
     time::{between, minus},
 };
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::{
-    adapters,
+    adapters::{self, Try},
     failure::Failure,
     metrics::{self, Metric},
     sandbox::Sandbox,
@@ -34,6 +37,10 @@ const MARGIN: Duration = Duration::from_secs(20);
 const SHARE: u32 = 3;
 /// A credential as read serves the runs of a warm sandbox for this long, as long as they go well.
 const REMEMBER: Duration = Duration::from_mins(10);
+/// The console waits for a check, and an HTTP API for the console: 29 s.
+const CHECK: Duration = Duration::from_secs(24);
+/// A longer wait that Microsoft asks for within a check is told, not taken.
+const CHECK_PATIENCE: Duration = Duration::from_secs(10);
 /// The trigger that asks for reconciliation instead of a run.
 pub const RECONCILE: &str = "reconcile";
 
@@ -48,7 +55,8 @@ struct Event {
 /// The function.
 pub struct ImporterFunction {
     ports: Ports,
-    importer: Importer,
+    importer: Arc<Importer>,
+    checks: InProcess,
     archive: Archive,
     accounts: Accounts,
     stack: String,
@@ -68,8 +76,11 @@ pub async fn start(sandbox: Sandbox) -> Result<ImporterFunction, Failure> {
     };
     let accounts = Accounts::new(Arc::clone(&ports.store));
     crate::warm::table(&*ports.store).await;
+    let importer = Importer::new(ports.clone(), sandbox.tokens()?, archive.clone()).remembering(REMEMBER);
+    let importer = Arc::new(importer);
     Ok(ImporterFunction {
-        importer: Importer::new(ports.clone(), sandbox.tokens()?, archive.clone()).remembering(REMEMBER),
+        checks: InProcess::new(Arc::clone(&importer), CHECK_PATIENCE),
+        importer,
         patience: settings.shared.patience,
         stack: sandbox.stack.clone(),
         archive,
@@ -81,6 +92,10 @@ pub async fn start(sandbox: Sandbox) -> Result<ImporterFunction, Failure> {
 #[async_trait]
 impl Function for ImporterFunction {
     async fn handle(&self, event: Value, invocation: &Invocation) -> Result<Value, Failure> {
+        if event.get("ask").is_some() {
+            let ask = serde_json::from_value(event).map_err(Failure::malformed)?;
+            return self.answer(ask, invocation).await;
+        }
         let event: Event = serde_json::from_value(event).map_err(Failure::malformed)?;
         if event.trigger == RECONCILE {
             return self.reconcile(&event.account).await;
@@ -117,7 +132,39 @@ fn cause(report: &RunReport) -> Option<Next> {
         .find(|next| next.meaning().error_type == error_type)
 }
 
+/// A refusal is an answer: it travels as what it is, and the invocation went well.
+fn wire<T: Serialize>(answer: Result<T, CheckError>) -> Result<Value, Failure> {
+    serde_json::to_value(answer).map_err(Failure::malformed)
+}
+
+/// Within the time that somebody waits.
+async fn soon<T>(check: impl Future<Output = Result<T, CheckError>>) -> Result<T, CheckError> {
+    let late = |_| {
+        let seconds = CHECK.as_secs();
+        Err(CheckError::Trouble(format!(
+            "Microsoft did not answer everything within {seconds} s; try again"
+        )))
+    };
+    timeout(CHECK, check).await.unwrap_or_else(late)
+}
+
 impl ImporterFunction {
+    async fn answer(&self, ask: Try, invocation: &Invocation) -> Result<Value, Failure> {
+        match ask {
+            Try::Account { account } => wire(soon(self.checks.account(&account)).await),
+            Try::Reach { credential } => wire(soon(self.checks.reach(&credential)).await),
+            Try::Look => self.look(invocation).await,
+        }
+    }
+
+    /// Tells what ends soon and what apps reach, each change once, and sends it.
+    async fn look(&self, invocation: &Invocation) -> Result<Value, Failure> {
+        let end = deadline(self.ports.clock.now(), invocation.deadline);
+        let ending = warnings::look(&self.ports).await?;
+        let reach = self.importer.look_at_reach(self.patience, Some(end)).await?;
+        Ok(json!({"ending": ending.warnings.len(), "news": ending.news, "tried": reach.tried, "failed": reach.failed}))
+    }
+
     fn told(&self, report: &RunReport) -> Result<Value, Failure> {
         let failed = cause(report);
         // The one for which the invocation fails is told with it.

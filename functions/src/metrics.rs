@@ -57,6 +57,8 @@ pub enum Metric {
     OpenCircuits,
     /// Whole days until the first credential ends.
     CredentialDaysLeft,
+    /// Credentials whose app reads a mailbox it must not, or not one it must.
+    ReachNotAsMeant,
     /// Invocations that failed, by type.
     Failures,
 }
@@ -87,7 +89,7 @@ const fn entry(metric: Metric, name: &'static str, unit: &'static str, alarms: b
 }
 
 /// All metrics, as alarms and dashboard know them.
-pub const TABLE: [Entry; 18] = [
+pub const TABLE: [Entry; 19] = [
     entry(Metric::Imported, "Imported", "Count", false),
     entry(Metric::OldestMailAge, "OldestMailAge", "Seconds", false),
     entry(Metric::RunDuration, "RunDuration", "Milliseconds", false),
@@ -106,6 +108,7 @@ pub const TABLE: [Entry; 18] = [
     entry(Metric::RefreshFailures, "RefreshFailures", "Count", true),
     entry(Metric::OpenCircuits, "OpenCircuits", "Count", true),
     entry(Metric::CredentialDaysLeft, "CredentialDaysLeft", "Count", true),
+    entry(Metric::ReachNotAsMeant, "ReachNotAsMeant", "Count", true),
     Entry {
         dimensions: BY_TYPE,
         ..entry(Metric::Failures, "Failures", "Count", true)

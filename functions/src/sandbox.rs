@@ -6,13 +6,14 @@ use aws_types::SdkConfig;
 use reqwest::Client;
 use shared::{
     config::ConfigError,
+    import::checks::Checks,
     ports::{Clock, Http, Ports, Publisher, Rng, Scheduler, Store, Tokens, Vault},
     system::{SystemClock, SystemRng},
     wire::{self, Gate, ReqwestHttp, system_names},
 };
 
 use crate::{
-    adapters::{DynamoStore, EventBridgeScheduler, Firing, SecretsVault, TokenCalls, Wall},
+    adapters::{CheckCalls, DynamoStore, EventBridgeScheduler, Firing, SecretsVault, TokenCalls, Wall},
     failure::Failure,
     logs,
     settings::Settings,
@@ -108,6 +109,12 @@ impl Sandbox {
         let function = self.settings.required("POSTROOM_TOKEN_REFRESH")?;
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
         Ok(Arc::new(TokenCalls::new(&self.sdk, &function, store, clock)))
+    }
+
+    /// Checks by invoking the importer.
+    pub fn checks(&self) -> Result<Arc<dyn Checks>, Failure> {
+        let function = self.settings.required("POSTROOM_IMPORTER")?;
+        Ok(Arc::new(CheckCalls::new(&self.sdk, &function)))
     }
 
     /// The schedules.

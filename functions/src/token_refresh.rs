@@ -92,6 +92,8 @@ impl TokenRefresh {
         if let Some(days) = days_left(&rows, now) {
             values.push((Metric::CredentialDaysLeft, days));
         }
+        let wrong = rows.iter().filter(|row| shared::reach::warning(row).is_some()).count();
+        values.push((Metric::ReachNotAsMeant, wrong as u64));
         match self.apps.all().await {
             Ok(open) => values.push((Metric::OpenCircuits, open.len() as u64)),
             // The rest is told all the same.
@@ -149,6 +151,9 @@ mod tests {
             generation: 1,
             grant_writes: Vec::new(),
             next_refused: None,
+            expected: shared::reach::Expected::default(),
+            reach: None,
+            reach_looks: 0,
         }
     }
 

@@ -18,6 +18,7 @@ use shared::{
 use tracing::{info, warn};
 
 use crate::{
+    adapters::Try,
     failure::Failure,
     importer::RECONCILE,
     metrics::{self, Metric},
@@ -29,7 +30,9 @@ use crate::{
 /// Runs started at once.
 const AT_ONCE: usize = 16;
 /// Minutes of a day: each account has one of its own in which its archive is reconciled.
-const MINUTES: i64 = 24 * 60;
+const DAY: i64 = 24 * 60;
+/// Minutes of an hour: in one of them credentials are looked at.
+const HOUR: i64 = 60;
 const MILLIS: i64 = 60 * 1000;
 
 /// The function.
@@ -74,7 +77,7 @@ impl Function for Watch {
             .flat_map(|row| {
                 let account = row.account.id.as_str();
                 let more = wants_more(row, now).then_some((account, "watch"));
-                let reconcile = is_its_minute(account, now).then_some((account, RECONCILE));
+                let reconcile = is_its_minute(account, now, DAY).then_some((account, RECONCILE));
                 [more, reconcile].into_iter().flatten()
             })
             .collect();
@@ -87,43 +90,46 @@ impl Function for Watch {
             .filter(|started| std::future::ready(*started))
             .count()
             .await;
+        if is_its_minute(&self.stack, now, HOUR) {
+            self.send(&json!(Try::Look), "the look at credentials").await;
+        }
         self.measure(&rows, now);
         Ok(json!({"accounts": rows.len(), "mended": mended, "started": started}))
     }
 }
 
-/// Whether it is the account's minute of the day, by a hash of its id.
-fn is_its_minute(account: &str, now: Timestamp) -> bool {
+/// Whether it is the minute that somebody has of so many, by a hash of the name.
+fn is_its_minute(name: &str, now: Timestamp, of: i64) -> bool {
     // FNV-1a: spread evenly, the same in every version of Rust.
-    let hash = account.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    let its = i64::try_from(hash % MINUTES.unsigned_abs()).unwrap_or(0);
-    (millis(now) / MILLIS).rem_euclid(MINUTES) == its
+    let its = i64::try_from(hash % of.unsigned_abs()).unwrap_or(0);
+    (millis(now) / MILLIS).rem_euclid(of) == its
 }
 
 impl Watch {
     /// Starts a run of an account, without waiting for it. Whether one runs already is for the lease to say.
     async fn begin(&self, account: &str, trigger: &str) -> bool {
-        let event = json!({"account": account, "trigger": trigger}).to_string();
+        let event = json!({"account": account, "trigger": trigger});
+        self.send(&event, &format!("a run of `{account}` ({trigger})")).await
+    }
+
+    /// Sends the importer an event, without waiting for what comes of it.
+    async fn send(&self, event: &Value, what: &str) -> bool {
         let call = self
             .lambda
             .invoke()
             .function_name(&self.importer)
             .invocation_type(InvocationType::Event)
-            .payload(Blob::new(event.into_bytes()));
+            .payload(Blob::new(event.to_string().into_bytes()));
         match call.send().await {
             Ok(_) => {
-                info!(account, trigger, "a run was started");
+                info!(what, "it was started");
                 true
             }
             Err(error) => {
-                warn!(
-                    account,
-                    trigger,
-                    problem = Fault::of(&error).what(),
-                    "a run could not be started"
-                );
+                warn!(what, problem = Fault::of(&error).what(), "it could not be started");
                 false
             }
         }
@@ -248,15 +254,14 @@ mod tests {
     }
 
     #[test]
-    fn every_account_has_one_minute_of_the_day() {
+    fn every_account_has_one_minute_of_the_day_and_the_stack_one_of_the_hour() {
         let midnight = Timestamp::from_second(1_800_000_000 - 1_800_000_000 % 86_400).unwrap();
+        let at = |minute: u64| plus(midnight, Duration::from_secs(minute * 60 + 31));
+        let hits = |name: &str, of: i64| (0..1440).filter(|minute| is_its_minute(name, at(*minute), of)).count();
         for account in ["desk", "orders", "a", "post-7"] {
-            let hits = (0..MINUTES.unsigned_abs())
-                .filter(|minute| is_its_minute(account, plus(midnight, Duration::from_secs(minute * 60 + 31))))
-                .count();
-            assert_eq!(hits, 1, "{account}");
+            assert_eq!((hits(account, DAY), hits(account, HOUR)), (1, 24), "{account}");
         }
-        let first = |account| (0..1440).find(|m| is_its_minute(account, plus(midnight, Duration::from_secs(m * 60))));
+        let first = |account| (0..1440).find(|minute| is_its_minute(account, at(*minute), DAY));
         assert_ne!(first("desk"), first("orders"));
     }
 }

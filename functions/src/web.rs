@@ -24,7 +24,7 @@ use tower::{Service as _, ServiceExt as _};
 use tracing::{info, warn};
 
 use crate::{
-    adapters::OwnSecretOnly,
+    adapters::{OwnSecretOnly, Wall},
     failure::Failure,
     sandbox::Sandbox,
     serve::{Function, Invocation},
@@ -76,6 +76,7 @@ pub async fn console(sandbox: Sandbox) -> Result<Web, Failure> {
     crate::warm::table(&*ports.store).await;
     let options = WebOptions {
         sign_in: sign_in.map(|settings| settings.map(Entrance::new)),
+        checks: sandbox.checks()?,
         ..options(&sandbox, &ports)?
     };
     Ok(Web {
@@ -100,6 +101,8 @@ fn options(sandbox: &Sandbox, ports: &Ports) -> Result<WebOptions, Failure> {
     Ok(WebOptions {
         ports: ports.clone(),
         tokens: sandbox.tokens()?,
+        // Whoever may, says so.
+        checks: Arc::new(Wall),
         archive: None,
         sign_in: Ok(None),
         one_time_links: false,
@@ -211,6 +214,7 @@ mod tests {
         WebOptions {
             ports: ports.clone(),
             tokens: Arc::new(TokenService::new(ports.clone())),
+            checks: Arc::new(Wall),
             archive: None,
             sign_in: Ok(None),
             one_time_links: false,

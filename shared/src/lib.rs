@@ -14,6 +14,7 @@ pub mod import;
 pub mod manage;
 pub mod memory;
 pub mod message;
+pub mod network;
 pub mod oauth;
 pub mod origin;
 pub mod ports;

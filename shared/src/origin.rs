@@ -6,7 +6,7 @@ use url::{Host, Url};
 
 use crate::{
     config::{CLOUDS, DOD_GRAPH_HOST},
-    reach::{Network, Reach, reach},
+    network::{Network, Side, side},
 };
 
 /// Scheme, host and port of a URL (RFC 6454).
@@ -97,13 +97,12 @@ impl Added {
         if fixed.is_some() && at.is_some() {
             return Err(format!("`{text}` gives a network to an address: give the origin alone"));
         }
-        if let Some(address) = fixed.filter(|address| reach(*address) == Reach::Never) {
+        if let Some(address) = fixed.filter(|address| side(*address) == Side::Never) {
             return Err(format!(
                 "`{text}`: nothing that Postroom may ask is at {address} (metadata services, the link, groups)"
             ));
         }
-        let near =
-            at.is_some() || is_local(&origin.host) || fixed.is_some_and(|address| reach(address) != Reach::Global);
+        let near = at.is_some() || is_local(&origin.host) || fixed.is_some_and(|address| side(address) != Side::Global);
         if origin.scheme == "http" && !near {
             return Err(format!(
                 "`{text}`: over http everybody on the way reads the tokens. It is taken for this machine and for private addresses; if the name leads to one, say where: `{origin}=10.0.0.0/8`"
@@ -121,7 +120,7 @@ impl Added {
     fn may_be_at(&self, address: IpAddr) -> bool {
         self.origin.address() == Some(address)
             || self.at.is_some_and(|network| network.holds(address))
-            || (is_local(&self.origin.host) && reach(address) == Reach::Loopback)
+            || (is_local(&self.origin.host) && side(address) == Side::Loopback)
     }
 }
 

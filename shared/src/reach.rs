@@ -1,174 +1,216 @@
-//! What an address is: of the public internet, of the inside of a network, or of nobody's business.
+//! The reach of an app: which mailboxes it must read and which it must not, what trying them found, and what to do about it.
 //!
-//! Sources: the IANA registries of special-purpose addresses (RFC 6890 and what came after it), RFC 4291 for IPv6, and what
-//! clouds answer with keys to everything (instance metadata).
+//! Only for client credentials. With the authorization code grant the app has no reach of its own: it reads what the person
+//! who signed in may read.
 
-use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
+mod commands;
+mod finding;
 
-/// Where an address leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    /// The public internet.
-    Global,
-    /// This machine.
-    Loopback,
-    /// A private network, or a range that is kept for special purposes.
-    Inside,
-    /// Metadata services, neighbours on the link, groups: nothing a mail server or a login host ever is.
-    Never,
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{account::Mailbox, field::FieldError};
+
+pub use commands::scoping;
+pub use finding::warning;
+
+/// The most mailboxes of each kind.
+pub const MOST: usize = 50;
+
+/// What an admin expects of a credential.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Expected {
+    /// Addresses or object ids of mailboxes that must be readable.
+    pub must_read: Vec<String>,
+    /// Those that must not be.
+    pub must_not_read: Vec<String>,
 }
 
-/// Addresses with the same first bits (RFC 4632, RFC 4291 section 2.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Network {
-    first: IpAddr,
-    bits: u8,
-}
-
-impl Network {
-    /// From `10.20.0.0/16` or one address; the reason if it is neither.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let (address, bits) = text.split_once('/').map_or((text, None), |(a, b)| (a, Some(b)));
-        let first: IpAddr = address
-            .parse()
-            .map_err(|_| format!("`{}` is no address", address.escape_debug()))?;
-        let all = if first.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            None => all,
-            Some(bits) => bits
-                .parse()
-                .ok()
-                .filter(|bits| *bits <= all)
-                .ok_or_else(|| format!("`{}` is no number of bits from 0 to {all}", bits.escape_debug()))?,
-        };
-        Ok(Self { first, bits })
+impl Expected {
+    /// Checks what was typed; each mailbox once.
+    pub fn parse(must_read: &[String], must_not_read: &[String]) -> Result<Self, FieldError> {
+        const NOT: &str = "must not read";
+        let (must_read, must_not_read) = (list("must read", must_read)?, list(NOT, must_not_read)?);
+        if let Some(both) = must_not_read.iter().find(|one| must_read.contains(one)) {
+            let reason = format!("`{both}` is to be readable, too; it cannot be both");
+            return Err(FieldError::new(NOT, reason));
+        }
+        Ok(Self {
+            must_read,
+            must_not_read,
+        })
     }
 
-    const fn v4(a: u8, b: u8, c: u8, d: u8, bits: u8) -> Self {
-        Self {
-            first: IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
-            bits,
+    /// Nobody expects anything.
+    pub fn is_empty(&self) -> bool {
+        self.must_read.is_empty() && self.must_not_read.is_empty()
+    }
+
+    /// All of them, and whether each must be readable.
+    pub fn all(&self) -> impl Iterator<Item = (&str, bool)> {
+        let must = self.must_read.iter().map(|one| (one.as_str(), true));
+        must.chain(self.must_not_read.iter().map(|one| (one.as_str(), false)))
+    }
+}
+
+fn list(field: &'static str, typed: &[String]) -> Result<Vec<String>, FieldError> {
+    let mut all: Vec<String> = Vec::new();
+    for text in typed {
+        let mailbox = Mailbox::parse(text).map_err(|error| FieldError::new(field, error.reason))?;
+        let Mailbox::Address(address) = mailbox else {
+            return Err(FieldError::new(
+                field,
+                "`me` is nobody for an app of its own; give an address",
+            ));
+        };
+        if !all.contains(&address) {
+            all.push(address);
+        }
+    }
+    if all.len() > MOST {
+        return Err(FieldError::new(
+            field,
+            format!("give at most {MOST} mailboxes; a few tell enough"),
+        ));
+    }
+    Ok(all)
+}
+
+/// What trying a mailbox found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// Its mail can be read.
+    Reads,
+    /// Microsoft refuses: no permission covers it.
+    KeptOut,
+    /// There is no such mailbox in Exchange Online; that proves nothing.
+    NoMailbox,
+}
+
+/// One mailbox, as it was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Address or object id.
+    pub mailbox: String,
+    /// Whether it must be readable; otherwise it must not be.
+    pub must_read: bool,
+    /// What was found last; `None`: that could never be told yet.
+    pub found: Option<Found>,
+    /// Why the last try told nothing; what was found before it stands.
+    pub trouble: Option<String>,
+}
+
+impl Probe {
+    /// Whether it is as expected, and known to be.
+    pub fn is_as_meant(&self) -> bool {
+        let wanted = if self.must_read { Found::Reads } else { Found::KeptOut };
+        self.found == Some(wanted)
+    }
+
+    /// What is wanted, in words.
+    pub fn wanted_words(&self) -> &'static str {
+        if self.must_read {
+            "must be readable"
+        } else {
+            "must not be"
         }
     }
 
-    const fn v6(first: [u16; 8], bits: u8) -> Self {
-        Self {
-            first: IpAddr::V6(Ipv6Addr::from_segments(first)),
-            bits,
+    /// What was found, in words.
+    pub fn found_words(&self) -> &'static str {
+        match self.found {
+            Some(Found::Reads) => "can be read",
+            Some(Found::KeptOut) => "refused",
+            Some(Found::NoMailbox) => "no such mailbox",
+            None => "not known",
+        }
+    }
+}
+
+/// What trying all of them found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// When, by our clock.
+    pub at: Timestamp,
+    /// Application permissions that the access token carried: those granted in Entra, for the whole tenant.
+    pub roles: Vec<String>,
+    /// The mailboxes.
+    pub probes: Vec<Probe>,
+}
+
+/// Whether the app reads every mailbox of the tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Everywhere {
+    /// It does: a tenant-wide permission, and nothing keeps it out of a mailbox it must not read.
+    Yes,
+    /// It has a tenant-wide permission, and nothing was tried that would show a limit.
+    Presumably,
+    /// It has none, or an application access policy keeps it out somewhere.
+    No,
+}
+
+impl Reach {
+    /// How many of the mailboxes of one kind it reads, and how many there are.
+    fn reads(&self, must_read: bool) -> (usize, usize) {
+        let of_kind = self.probes.iter().filter(|probe| probe.must_read == must_read);
+        let reads = of_kind
+            .clone()
+            .filter(|probe| probe.found == Some(Found::Reads))
+            .count();
+        (reads, of_kind.count())
+    }
+
+    /// `reads 3 of 3 allowed, 0 of 2 forbidden`.
+    pub fn summary(&self) -> String {
+        let ((allowed, of), (forbidden, of_forbidden)) = (self.reads(true), self.reads(false));
+        format!("reads {allowed} of {of} allowed, {forbidden} of {of_forbidden} forbidden")
+    }
+
+    /// The permissions on mail among those of the token: they open every mailbox of the tenant.
+    pub fn tenant_wide(&self) -> Vec<&str> {
+        let mail = |role: &&str| role.to_ascii_lowercase().starts_with("mail.read");
+        self.roles.iter().map(String::as_str).filter(mail).collect()
+    }
+
+    /// Whether it reads every mailbox.
+    pub fn everywhere(&self) -> Everywhere {
+        let forbidden = || self.probes.iter().filter(|probe| !probe.must_read);
+        if self.tenant_wide().is_empty() || forbidden().any(|probe| probe.found == Some(Found::KeptOut)) {
+            Everywhere::No
+        } else if forbidden().any(|probe| probe.found == Some(Found::Reads)) {
+            Everywhere::Yes
+        } else {
+            Everywhere::Presumably
         }
     }
 
-    /// Whether the address is one of these.
-    pub fn holds(&self, address: IpAddr) -> bool {
-        let (first, here, all) = match (self.first, address) {
-            (IpAddr::V4(first), IpAddr::V4(here)) => (u128::from(first.to_bits()), u128::from(here.to_bits()), 32),
-            (IpAddr::V6(first), IpAddr::V6(here)) => (first.to_bits(), here.to_bits(), 128),
-            _ => return false,
-        };
-        (first ^ here).checked_shr(all - u32::from(self.bits)).unwrap_or(0) == 0
+    /// Whether everything is as the admin expects, and proven.
+    pub fn is_as_meant(&self) -> bool {
+        self.everywhere() == Everywhere::No && self.probes.iter().all(Probe::is_as_meant)
     }
-}
 
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.first, self.bits)
-    }
-}
-
-/// What is refused whoever asks for it.
-const NEVER: [Network; 11] = [
-    Network::v4(0, 0, 0, 0, 8),
-    // Link-local: instance metadata of all clouds, the credentials of containers, X-Ray.
-    Network::v4(169, 254, 0, 0, 16),
-    // Azure's host services, Alibaba's and Oracle's metadata.
-    Network::v4(168, 63, 129, 16, 32),
-    Network::v4(100, 100, 100, 200, 32),
-    Network::v4(192, 0, 0, 192, 32),
-    // Groups, and what was never given out, with broadcast.
-    Network::v4(224, 0, 0, 0, 4),
-    Network::v4(240, 0, 0, 0, 4),
-    Network::v6([0, 0, 0, 0, 0, 0, 0, 0], 128),
-    Network::v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
-    Network::v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8),
-    // Instance metadata of EC2 over IPv6 (`fd00:ec2::254` and its neighbours).
-    Network::v6([0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0], 32),
-];
-
-const LOOPBACK: [Network; 2] = [Network::v4(127, 0, 0, 0, 8), Network::v6([0, 0, 0, 0, 0, 0, 0, 1], 128)];
-
-const INSIDE_V4: [Network; 11] = [
-    Network::v4(10, 0, 0, 0, 8),
-    Network::v4(100, 64, 0, 0, 10),
-    Network::v4(172, 16, 0, 0, 12),
-    Network::v4(192, 0, 0, 0, 24),
-    Network::v4(192, 0, 2, 0, 24),
-    Network::v4(192, 31, 196, 0, 24),
-    Network::v4(192, 88, 99, 0, 24),
-    Network::v4(192, 168, 0, 0, 16),
-    Network::v4(198, 18, 0, 0, 15),
-    Network::v4(198, 51, 100, 0, 24),
-    Network::v4(203, 0, 113, 0, 24),
-];
-
-/// Of IPv6 only `2000::/3` is given out for the internet; these parts of it carry or are something else.
-const GIVEN_OUT: Network = Network::v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
-const NOT_GIVEN_OUT: [Network; 4] = [
-    // Protocol assignments, with Teredo, which carries an IPv4 address.
-    Network::v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23),
-    Network::v6([0x2001, 0x0db8, 0, 0, 0, 0, 0, 0], 32),
-    // 6to4, which carries an IPv4 address.
-    Network::v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16),
-    Network::v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20),
-];
-
-/// NAT64 (RFC 6052, RFC 8215): the IPv4 address is in the last 32 bits.
-const NAT64: [Network; 2] = [
-    Network::v6([0x0064, 0xff9b, 0, 0, 0, 0, 0, 0], 96),
-    Network::v6([0x0064, 0xff9b, 1, 0, 0, 0, 0, 0], 48),
-];
-
-fn in_any(networks: &[Network], address: IpAddr) -> bool {
-    networks.iter().any(|network| network.holds(address))
-}
-
-/// Where an address leads. An IPv6 address that only wraps an IPv4 one leads at least as far inside as that.
-pub fn reach(address: IpAddr) -> Reach {
-    if let IpAddr::V6(v6) = address
-        && let Some(within) = wrapped(v6)
-    {
-        // Also of a global one: nothing that is asked for by name needs this form.
-        return match reach(IpAddr::V4(within)) {
-            Reach::Global => Reach::Inside,
-            other => other,
-        };
-    }
-    if in_any(&NEVER, address) {
-        return Reach::Never;
-    }
-    if in_any(&LOOPBACK, address) {
-        return Reach::Loopback;
-    }
-    let global = match address {
-        IpAddr::V4(_) => !in_any(&INSIDE_V4, address),
-        IpAddr::V6(_) => GIVEN_OUT.holds(address) && !in_any(&NOT_GIVEN_OUT, address),
-    };
-    if global { Reach::Global } else { Reach::Inside }
-}
-
-/// The IPv4 address within: mapped, compatible, translated, NAT64, 6to4.
-fn wrapped(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let all = address.segments();
-    let joined = |at: usize| Ipv4Addr::from_bits(u32::from(all[at]) << 16 | u32::from(all[at + 1]));
-    match all[..6] {
-        [0, 0, 0, 0, 0, 0xffff] | [0, 0, 0, 0, 0xffff, 0] => Some(joined(6)),
-        // `::` and `::1` are addresses of their own.
-        [0, 0, 0, 0, 0, 0] if all[6] != 0 => Some(joined(6)),
-        [0x2002, ..] => Some(joined(1)),
-        _ if in_any(&NAT64, IpAddr::V6(address)) => Some(joined(6)),
-        _ => None,
+    /// What differs from an earlier look, one short sentence each. Without one: what is not as meant.
+    pub fn changes(&self, before: Option<&Self>) -> Vec<String> {
+        let mut changes = Vec::new();
+        for probe in &self.probes {
+            let earlier = before.and_then(|reach| reach.probes.iter().find(|one| one.mailbox == probe.mailbox));
+            let known = earlier.and_then(|one| one.found);
+            let news = match (known, probe.found) {
+                (_, None) => false,
+                (None, Some(_)) => !probe.is_as_meant(),
+                (Some(was), Some(is)) => was != is,
+            };
+            if news {
+                changes.push(finding::of_mailbox(probe));
+            }
+        }
+        let wide = self.everywhere();
+        if before.map_or(wide == Everywhere::Yes, |before| before.everywhere() != wide) {
+            changes.push(finding::of_everywhere(self));
+        }
+        changes
     }
 }
 
@@ -176,103 +218,88 @@ fn wrapped(address: Ipv6Addr) -> Option<Ipv4Addr> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_range_is_told_apart_at_both_ends() {
-        use Reach::{Global, Inside, Loopback, Never};
-        for (address, leads) in [
-            ("1.1.1.1", Global),
-            ("9.255.255.255", Global),
-            ("10.0.0.0", Inside),
-            ("10.255.255.255", Inside),
-            ("11.0.0.0", Global),
-            ("0.0.0.0", Never),
-            ("0.255.255.255", Never),
-            ("1.0.0.0", Global),
-            ("100.63.255.255", Global),
-            ("100.64.0.0", Inside),
-            ("100.127.255.255", Inside),
-            ("100.100.100.200", Never),
-            ("100.128.0.0", Global),
-            ("126.255.255.255", Global),
-            ("127.0.0.0", Loopback),
-            ("127.255.255.255", Loopback),
-            ("128.0.0.0", Global),
-            ("168.63.129.16", Never),
-            ("168.63.129.17", Global),
-            ("169.253.255.255", Global),
-            ("169.254.0.0", Never),
-            ("169.254.169.254", Never),
-            ("169.254.255.255", Never),
-            ("169.255.0.0", Global),
-            ("172.15.255.255", Global),
-            ("172.16.0.0", Inside),
-            ("172.31.255.255", Inside),
-            ("172.32.0.0", Global),
-            ("192.0.0.192", Never),
-            ("192.0.0.8", Inside),
-            ("192.0.1.0", Global),
-            ("192.0.2.255", Inside),
-            ("192.167.255.255", Global),
-            ("192.168.0.0", Inside),
-            ("192.168.255.255", Inside),
-            ("192.169.0.0", Global),
-            ("198.17.255.255", Global),
-            ("198.18.0.0", Inside),
-            ("198.19.255.255", Inside),
-            ("198.20.0.0", Global),
-            ("198.51.100.7", Inside),
-            ("203.0.113.7", Inside),
-            ("223.255.255.255", Global),
-            ("224.0.0.0", Never),
-            ("239.255.255.255", Never),
-            ("240.0.0.0", Never),
-            ("255.255.255.255", Never),
-            ("::", Never),
-            ("::1", Loopback),
-            ("::2", Inside),
-            ("::127.0.0.1", Loopback),
-            ("::ffff:127.0.0.1", Loopback),
-            ("::ffff:169.254.169.254", Never),
-            ("::ffff:8.8.8.8", Inside),
-            ("::ffff:0:127.0.0.1", Loopback),
-            ("64:ff9b::8.8.8.8", Inside),
-            ("64:ff9b::169.254.169.254", Never),
-            ("64:ff9b:1::10.0.0.1", Inside),
-            ("100::1", Inside),
-            ("1fff:ffff::1", Inside),
-            ("2000::1", Global),
-            ("2001::1", Inside),
-            ("2001:200::1", Global),
-            ("2001:db8::1", Inside),
-            ("2002:7f00:1::1", Loopback),
-            ("2002:a9fe:a9fe::1", Never),
-            ("2606:4700::1111", Global),
-            ("3fff::1", Inside),
-            ("3fff:1000::1", Global),
-            ("4000::1", Inside),
-            ("fc00::1", Inside),
-            ("fd00:ec2::254", Never),
-            ("fdff::1", Inside),
-            ("fe80::1", Never),
-            ("febf::1", Never),
-            ("fec0::1", Inside),
-            ("ff02::1", Never),
-        ] {
-            assert_eq!(reach(address.parse().unwrap()), leads, "{address}");
+    fn reach(roles: &[&str], found: &[(&str, bool, Option<Found>)]) -> Reach {
+        Reach {
+            at: Timestamp::UNIX_EPOCH,
+            roles: roles.iter().map(|&role| role.to_owned()).collect(),
+            probes: found
+                .iter()
+                .map(|&(mailbox, must_read, found)| Probe {
+                    mailbox: mailbox.to_owned(),
+                    must_read,
+                    found,
+                    trouble: None,
+                })
+                .collect(),
         }
     }
 
     #[test]
-    fn networks_are_read_and_compared() {
-        let network = |text: &str| Network::parse(text).unwrap();
-        assert!(network("10.20.0.0/16").holds("10.20.255.1".parse().unwrap()));
-        assert!(!network("10.20.0.0/16").holds("10.21.0.0".parse().unwrap()));
-        assert!(network("10.20.3.4").holds("10.20.3.4".parse().unwrap()));
-        assert!(network("0.0.0.0/0").holds("9.9.9.9".parse().unwrap()));
-        assert!(!network("0.0.0.0/0").holds("::1".parse().unwrap()));
-        assert!(network("fd12::/16").holds("fd12:3::4".parse().unwrap()));
-        for bad in ["", "10.0.0.0/33", "10.0.0/8", "x", "::/129", "10.0.0.0/", "10.0.0.0/-1"] {
-            assert!(Network::parse(bad).is_err(), "{bad}");
+    fn what_is_typed_is_checked() {
+        let parse = |must: &[&str], not: &[&str]| {
+            let owned = |list: &[&str]| list.iter().map(|&one| one.to_owned()).collect::<Vec<_>>();
+            Expected::parse(&owned(must), &owned(not))
+        };
+        let both = parse(&["A@x.example", "a@x.example"], &["b@x.example"]).unwrap();
+        assert_eq!((both.must_read.len(), both.must_not_read.len()), (1, 1), "each once");
+        assert_eq!(parse(&["me"], &[]).unwrap_err().field, "must read");
+        assert_eq!(parse(&[], &["no address"]).unwrap_err().field, "must not read");
+        assert!(
+            parse(&["a@x.example"], &["a@x.example"])
+                .unwrap_err()
+                .reason
+                .contains("both")
+        );
+        let many: Vec<String> = (0..=MOST).map(|i| format!("m{i}@x.example")).collect();
+        assert!(Expected::parse(&many, &[]).unwrap_err().reason.contains("50"));
+    }
+
+    #[test]
+    fn a_tenant_wide_permission_is_no_harm_only_where_something_keeps_it_out() {
+        use Found::{KeptOut, NoMailbox, Reads};
+        for (roles, forbidden, wanted) in [
+            (&["Mail.Read"][..], Some(Reads), Everywhere::Yes),
+            (&["Mail.ReadWrite"], Some(NoMailbox), Everywhere::Presumably),
+            (&["Mail.ReadWrite"], None, Everywhere::Presumably),
+            (&["Mail.Read"], Some(KeptOut), Everywhere::No),
+            (&[], Some(Reads), Everywhere::No),
+            (&["User.Read.All"], None, Everywhere::No),
+        ] {
+            let reach = reach(roles, &[("a@x", true, Some(Reads)), ("b@x", false, forbidden)]);
+            assert_eq!(reach.everywhere(), wanted, "{roles:?} {forbidden:?}");
+            let meant = forbidden == Some(KeptOut);
+            assert_eq!(reach.is_as_meant(), meant, "{roles:?} {forbidden:?}");
         }
+        let found = [
+            ("a@x", true, Some(Reads)),
+            ("b@x", true, Some(KeptOut)),
+            ("c@x", false, Some(KeptOut)),
+        ];
+        assert_eq!(reach(&[], &found).summary(), "reads 1 of 2 allowed, 0 of 1 forbidden");
+    }
+
+    #[test]
+    fn a_try_that_told_nothing_is_no_change() {
+        use Found::{KeptOut, Reads};
+        let good = reach(&[], &[("a@x", true, Some(Reads)), ("b@x", false, Some(KeptOut))]);
+        assert_eq!(good.changes(None), [""; 0], "as meant from the beginning is no news");
+        let mut same = good.clone();
+        same.probes[0].trouble = Some("no answer".into());
+        assert_eq!(same.changes(Some(&good)), [""; 0]);
+        let opened = reach(
+            &["Mail.Read"],
+            &[("a@x", true, Some(Reads)), ("b@x", false, Some(Reads))],
+        );
+        assert_eq!(
+            opened.changes(Some(&good)).len(),
+            2,
+            "the mailbox, and that it is every mailbox"
+        );
+        assert_eq!(opened.changes(None).len(), 2);
+        assert_eq!(
+            good.changes(Some(&opened)).len(),
+            2,
+            "that it is well again is news, too"
+        );
     }
 }

@@ -114,7 +114,7 @@ ACTIONS = [
     Action("delete the table", "dynamodb", lambda c, p: c.delete_table(TableName=p.table), set()),
     Action("send an event", "events", event, {"importer"}),
     Action("change the rules", "events", lambda c, p: c.put_rule(Name="probe", EventBusName=p.bus, EventPattern="{\"source\": [\"x\"]}"), set()),
-    Action("start the importer", "lambda", start("importer"), {"watch"}),
+    Action("start the importer", "lambda", start("importer"), {"watch", "console"}),
     Action("ask token-refresh", "lambda", start("token-refresh"), {"oauth-callback", "importer", "console"}),
     Action("start the console", "lambda", start("console"), set()),
     Action("change a function's code", "lambda", lambda c, p: c.update_function_code(FunctionName=p.functions["watch"], ZipFile=p.code), set()),

@@ -133,6 +133,7 @@ def standing():
         "dashboard": cost("dashboard month"),
         "`watch`, every minute": MINUTES * (running("Watch", SECONDS["Watch"]) + cost("table read", 1) + logs(650)),
         "`token-refresh`, every 5 minutes": MINUTES / 5 * (running("TokenRefresh", SECONDS["TokenRefresh"]) + cost("table read", 2) + logs(650)),
+        "the importer's look at credentials, every hour": HOURS * (running("Importer", SECONDS["warm"]) + cost("table read", 4) + logs(650)),
         "timers": timers * cost("firing"),
     }
 

@@ -11,7 +11,7 @@ import { complaints, describe } from './openapi.mjs';
 export const LIMIT = Number(process.env.POSTROOM_STRANGERS_LIMIT ?? 300_000);
 export const DESK = 'desk@harbour-homes.example';
 export const ADA = 'ada.moor@harbour-homes.example';
-const PYTHON = join(process.cwd(), 'python', 'bin', 'python');
+export const PYTHON = join(process.cwd(), 'python', 'bin', 'python');
 
 /** Who signs in, and who works at mail. */
 export const SIGN_IN = {

@@ -7,16 +7,19 @@
 //! | `schedules.rs` | `Scheduler` | EventBridge Scheduler |
 //! | `event_bus.rs` | `Publisher` | EventBridge |
 //! | `token_calls.rs` | `Tokens` | Lambda: invokes token-refresh |
+//! | `check_calls.rs` | `Checks` | Lambda: invokes the importer |
 //! | `bucket.rs` | the archive | S3 |
 //! | `walls.rs` | what a function has no right to | |
 
 mod bucket;
+mod check_calls;
 mod dynamo;
 mod dynamo_query;
 mod dynamo_values;
 mod dynamo_verdict;
 mod dynamo_write;
 mod event_bus;
+mod invoke;
 mod schedules;
 mod secret_labels;
 mod secrets;
@@ -24,6 +27,7 @@ mod token_calls;
 mod walls;
 
 pub use bucket::{archive, objects};
+pub use check_calls::{CheckCalls, Try};
 pub use dynamo::DynamoStore;
 pub use event_bus::{EventBus, SOURCE};
 pub use schedules::{EventBridgeScheduler, Firing};

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_lambda::Client;
-use aws_smithy_types::Blob;
 use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 use shared::{
@@ -16,6 +15,8 @@ use shared::{
 use url::Url;
 
 use crate::sdk::{self, Fault};
+
+use super::invoke::{Failed, Said, invoke};
 
 /// What token-refresh is asked for. Has no `Debug`: a redemption carries a code and its verifier.
 #[derive(Serialize, Deserialize)]
@@ -103,47 +104,34 @@ impl TokenCalls {
     async fn ask<T: for<'de> Deserialize<'de>>(&self, ask: &Ask) -> Result<T, TokenError> {
         let storage = |what: String| TokenError::plain(TokenErrorKind::Storage, what);
         let event = serde_json::to_vec(ask).map_err(|error| storage(error.to_string()))?;
-        let call = self
-            .client
-            .invoke()
-            .function_name(&*self.function)
-            .payload(Blob::new(event));
-        let answer = call.send().await.map_err(|error| {
-            let fault = Fault::of(&error);
-            let what = format!(
-                "the function {} could not be asked for a token: {}",
-                self.function,
-                fault.what()
-            );
-            match fault {
-                Fault::Throttled(_) | Fault::Unknown(_) => {
-                    TokenError::plain(TokenErrorKind::Transient { after: None }, what)
-                }
-                Fault::Denied(_) | Fault::Refused { .. } => storage(what),
+        let fault = match invoke(&self.client, &self.function, event).await {
+            Ok(payload) => {
+                return serde_json::from_slice::<Result<T, TokenError>>(&payload).unwrap_or_else(|_| {
+                    Err(storage(format!(
+                        "the function {} answered something unreadable; both must be of one version",
+                        self.function
+                    )))
+                });
             }
-        })?;
-        let payload = answer.payload.unwrap_or_else(|| Blob::new([])).into_inner();
-        if answer.function_error.is_some() {
-            return Err(broken(&self.function, &payload));
-        }
-        serde_json::from_slice::<Result<T, TokenError>>(&payload).unwrap_or_else(|_| {
-            Err(storage(format!(
-                "the function {} answered something unreadable; both must be of one version",
-                self.function
-            )))
+            Err(Failed::Function(said)) => return Err(broken(&self.function, &said)),
+            Err(Failed::Call(fault)) => fault,
+        };
+        let what = format!(
+            "the function {} could not be asked for a token: {}",
+            self.function,
+            fault.what()
+        );
+        Err(match fault {
+            Fault::Throttled(_) | Fault::Unknown(_) => {
+                TokenError::plain(TokenErrorKind::Transient { after: None }, what)
+            }
+            Fault::Denied(_) | Fault::Refused { .. } => storage(what),
         })
     }
 }
 
 /// The function failed before it could answer.
-fn broken(function: &str, payload: &[u8]) -> TokenError {
-    #[derive(Default, Deserialize)]
-    #[serde(rename_all = "camelCase", default)]
-    struct Said {
-        error_type: String,
-        error_message: String,
-    }
-    let said: Said = serde_json::from_slice(payload).unwrap_or_default();
+fn broken(function: &str, said: &Said) -> TokenError {
     let kind = match said.error_type.as_str() {
         "Operator" => TokenErrorKind::Storage,
         "Defect" => TokenErrorKind::Unforeseen,
@@ -250,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_function_that_failed_is_judged_by_its_error_type() {
-        let next = |text: &str| broken("f", text.as_bytes()).next();
+        let next = |text: &str| broken("f", &Said::of(text.as_bytes())).next();
         assert_eq!(
             next(r#"{"errorType":"Operator","errorMessage":"no table"}"#),
             Next::Operator

@@ -5,11 +5,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
-use shared::ports::{
-    Body, Http, HttpError, PublishError, Publisher, Schedule, ScheduleError, Scheduler, SecretName, SecretVersion,
-    Stage, Vault, VaultEntry, VaultError,
+use shared::{
+    import::{
+        check::Step,
+        checks::{CheckError, Checks},
+    },
+    ports::{
+        Body, Http, HttpError, PublishError, Publisher, Schedule, ScheduleError, Scheduler, SecretName, SecretVersion,
+        Stage, Vault, VaultEntry, VaultError,
+    },
+    reach::Reach,
+    secret::Secret,
 };
-use shared::secret::Secret;
 
 /// A port that this function may not use.
 #[derive(Debug, Clone, Copy)]
@@ -122,6 +129,16 @@ impl Publisher for Wall {
             delivered: 0,
             reason: WHY.to_owned(),
         })
+    }
+}
+
+#[async_trait]
+impl Checks for Wall {
+    async fn account(&self, _: &str) -> Result<Vec<Step>, CheckError> {
+        Err(CheckError::Refused(WHY.to_owned()))
+    }
+    async fn reach(&self, _: &str) -> Result<Reach, CheckError> {
+        Err(CheckError::Refused(WHY.to_owned()))
     }
 }
 

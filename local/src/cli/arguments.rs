@@ -226,6 +226,23 @@ pub(crate) enum CredentialCommand {
     },
     /// Get an access token and say what it may do
     Authorize(AuthorizeArguments),
+    /// Try which mailboxes the app reads, and say how to limit it
+    #[command(
+        after_help = "Example:\n  postroom credential reach contoso --must-read orders@contoso.example --must-not-read ceo@contoso.example\n\n\
+        The mailboxes are remembered and tried once a day; a change is told. Giving any replaces all that were named before."
+    )]
+    Reach {
+        id: String,
+        /// A mailbox the app must be able to read; may be given several times
+        #[arg(long, value_name = "ADDRESS")]
+        must_read: Vec<String>,
+        /// A mailbox the app must not be able to read; may be given several times
+        #[arg(long, value_name = "ADDRESS")]
+        must_not_read: Vec<String>,
+        /// Forget the mailboxes that were named
+        #[arg(long, conflicts_with_all = ["must_read", "must_not_read"])]
+        forget: bool,
+    },
     /// Use a credential for these accounts from now on
     Apply {
         id: String,

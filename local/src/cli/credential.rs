@@ -13,7 +13,7 @@ use super::{
     Desk,
     arguments::{AuthorizeArguments, CredentialCommand},
     confirm::confirm,
-    console, credential_edit,
+    console, credential_edit, credential_reach,
     failure::Failure,
     output::Answer,
     table::Table,
@@ -39,6 +39,12 @@ pub(super) async fn run(desk: &Desk, command: CredentialCommand) -> Result<Answe
         CredentialCommand::List => list(desk).await,
         CredentialCommand::Show { id } => show(desk, &id).await,
         CredentialCommand::Authorize(typed) => authorize(desk, &typed).await,
+        CredentialCommand::Reach {
+            id,
+            must_read,
+            must_not_read,
+            forget,
+        } => credential_reach::run(desk, &id, &must_read, &must_not_read, forget).await,
         CredentialCommand::Apply { id, accounts } => apply(desk, &id, &accounts).await,
         CredentialCommand::Remove { id, yes } => remove(desk, &id, yes).await,
     }
@@ -154,6 +160,12 @@ async fn show(desk: &Desk, id: &str) -> Result<Answer, Failure> {
     if let Some(token) = &row.token {
         lines.push(("  permissions", permissions(&token.roles, &token.scopes)));
         lines.push(("  tenant", token.tenant.clone().unwrap_or_else(none)));
+    }
+    if let Some(reach) = &row.reach {
+        lines.push((
+            "Reach",
+            format!("{} ({})", reach.summary(), desk.output.exact_time(reach.at)),
+        ));
     }
     if let Some(problem) = &row.problem {
         lines.push(("Problem", problem.clone()));

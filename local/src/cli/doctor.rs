@@ -32,8 +32,12 @@ pub(super) async fn run(desk: &Desk, id: Option<&str>) -> Result<Answer, Failure
     } else {
         text.push_str("Console: `postroom serve` is not running, so the redirect URI cannot be tried\n");
     }
-    let mut warnings = Vec::new();
+    let (mut warnings, mut reach) = (Vec::new(), Vec::new());
     for row in desk.credentials.all().await? {
+        if let Some(warning) = shared::reach::warning(&row) {
+            text.push_str(&format!("\nReach: {warning}\n"));
+            reach.push(json!({"credential": row.credential.id, "text": warning}));
+        }
         warnings.extend(shared::warning::of(&row, now));
     }
     for warning in &warnings {
@@ -56,6 +60,6 @@ pub(super) async fn run(desk: &Desk, id: Option<&str>) -> Result<Answer, Failure
         accounts.push(json!({"account": id, "ok": works, "silent": silent.is_some(), "steps": steps}));
     }
     let text = text.lines().map(clean).collect::<Vec<_>>().join("\n");
-    let value = json!({"ok": good, "console": console, "warnings": warnings, "accounts": accounts, "report": text});
+    let value = json!({"ok": good, "console": console, "warnings": warnings, "reach": reach, "accounts": accounts, "report": text});
     Ok(Answer::new(value, text).exit(if good { exit::OK } else { exit::ADMIN }))
 }

@@ -14,6 +14,7 @@ mod confirm;
 pub(crate) mod console;
 pub(crate) mod credential;
 pub(crate) mod credential_edit;
+mod credential_reach;
 mod desk;
 mod doctor;
 pub(crate) mod events;

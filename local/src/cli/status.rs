@@ -51,7 +51,7 @@ pub(super) async fn run(desk: &Desk) -> Result<Answer, Failure> {
             remarks.push_str(&format!("{id}: {}\n", super::output::clean(problem)));
         }
     }
-    let mut warnings = Vec::new();
+    let (mut warnings, mut reach) = (Vec::new(), Vec::new());
     for row in desk.credentials.all().await? {
         if let Some(problem) = &row.problem {
             remarks.push_str(&format!(
@@ -59,6 +59,14 @@ pub(super) async fn run(desk: &Desk) -> Result<Answer, Failure> {
                 row.credential.id,
                 super::output::clean(problem)
             ));
+        }
+        if let Some(warning) = shared::reach::warning(&row) {
+            remarks.push_str(&format!(
+                "{} {}\n",
+                desk.output.bad("warning:"),
+                super::output::clean(&warning)
+            ));
+            reach.push(json!({"credential": row.credential.id, "text": warning}));
         }
         for warning in shared::warning::of(&row, now) {
             remarks.push_str(&format!(
@@ -94,7 +102,7 @@ pub(super) async fn run(desk: &Desk) -> Result<Answer, Failure> {
     }
     let value = json!({
         "version": env!("CARGO_PKG_VERSION"), "data_dir": dir, "vault_key": key, "serving": served,
-        "silent": silent, "warnings": warnings, "accounts": rows.iter().map(shown::account).collect::<Vec<Value>>(),
+        "silent": silent, "warnings": warnings, "reach": reach, "accounts": rows.iter().map(shown::account).collect::<Vec<Value>>(),
     });
     Ok(Answer::new(value, text).exit(if silent.is_empty() { exit::OK } else { exit::FAILED }))
 }

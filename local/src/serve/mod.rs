@@ -3,10 +3,11 @@
 mod listen;
 mod runner;
 
-use std::{future::Future, io::IsTerminal as _, sync::Arc};
+use std::{future::Future, io::IsTerminal as _, sync::Arc, time::Duration};
 
 use serde_json::json;
 use shared::{
+    import::checks::InProcess,
     oauth::Entrance,
     records::sessions::{Purpose, Serving, Sessions},
     web::{self, WebOptions},
@@ -26,6 +27,8 @@ use runner::Runner;
 
 pub(crate) use listen::{public_url, stopped};
 
+/// A browser waits for a check: a long wait that Microsoft asks for is told, not taken.
+const CHECK_PATIENCE: Duration = Duration::from_secs(10);
 /// The redirect URI of a `serve` that was told nothing else.
 pub(crate) const DEFAULT_REDIRECT_URI: &str = "http://localhost:8400/OAuth2Callback";
 
@@ -34,6 +37,7 @@ pub(crate) fn router(desk: &Desk, public_url: Url) -> axum::Router {
     web::router(WebOptions {
         ports: desk.opened.ports.clone(),
         tokens: Arc::clone(&desk.tokens),
+        checks: Arc::new(InProcess::new(Arc::clone(&desk.importer), CHECK_PATIENCE)),
         archive: Some(desk.archive.clone()),
         sign_in: desk.config.sign_in.clone().map(|settings| settings.map(Entrance::new)),
         one_time_links: true,

@@ -201,6 +201,9 @@ impl Runner {
                             if let Err(problem) = warnings::look(&runner.ports).await {
                                 warn!(%problem, "what ends soon could not be looked at; it is looked at again");
                             }
+                            if let Err(problem) = runner.importer.look_at_reach(runner.patience, None).await {
+                                warn!(%problem, "what apps reach could not be looked at; it is looked at again");
+                            }
                         });
                     }
                     for row in &rows {

@@ -90,6 +90,16 @@ impl GraphClient {
         Ok(self.json(&Call::get(Kind::Folder, url)).await?.server_date)
     }
 
+    /// Whether mail of this mailbox can be read: the smallest request that Microsoft answers to nobody who may not.
+    pub async fn reads_mail(&self) -> Result<(), GraphError> {
+        let mut url = self.url(&["mailFolders", "inbox", "messages"]);
+        url.query_pairs_mut()
+            .append_pair("$top", "1")
+            .append_pair("$select", "id");
+        let answer = self.json(&Call::get(Kind::Page, url)).await?;
+        entries(&answer.value).map(drop)
+    }
+
     /// All folders directly in a folder (`None`: the root), every page of them (P30).
     pub async fn children(&self, parent: Option<&str>) -> Result<Vec<FolderInfo>, GraphError> {
         let mut url = match parent {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     account::{Account, AfterImport, Mailbox},
@@ -27,7 +27,7 @@ use super::{forbidden, open, run::Importer};
 const SKEW: Duration = Duration::from_mins(5);
 
 /// One step of a check.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Step {
     /// What was tried.
     pub what: String,

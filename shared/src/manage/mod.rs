@@ -5,6 +5,7 @@
 mod account_changes;
 mod accounts;
 mod credentials;
+mod reach;
 pub mod shown;
 
 use std::sync::Arc;

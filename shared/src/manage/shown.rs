@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     account::show_interval,
+    reach::scoping,
     records::{accounts::AccountRow, credentials::CredentialRow},
 };
 
@@ -82,6 +83,29 @@ pub fn credential(row: &CredentialRow, accounts: &[String]) -> Value {
         })),
         "needs_sign_in": row.needs_sign_in,
         "problem": row.problem,
+        "reach": reach(row),
         "accounts": accounts,
+    })
+}
+
+/// What is expected of a credential's reach and what was found; null if nobody expects anything and nobody looked.
+pub fn reach(row: &CredentialRow) -> Value {
+    let (expected, found) = (&row.expected, row.reach.as_ref());
+    if expected.is_empty() && found.is_none() {
+        return Value::Null;
+    }
+    json!({
+        "must_read": expected.must_read,
+        "must_not_read": expected.must_not_read,
+        "found": found.map(|reach| json!({
+            "at": reach.at,
+            "as_meant": reach.is_as_meant(),
+            "everywhere": reach.everywhere(),
+            "summary": reach.summary(),
+            "roles": reach.roles,
+            "mailboxes": reach.probes,
+            "findings": reach.findings(),
+            "commands": (!reach.is_as_meant()).then(|| scoping(&row.credential, expected, reach)),
+        })),
     })
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::{
     credential::{Credential, SignIn, TokenState},
     ports::{Attributes, Condition, Item, Key, PageMark, Query, Store, StoreError, Write},
+    reach::{Expected, Reach},
     time::{between, millis},
 };
 
@@ -54,6 +55,12 @@ pub struct CredentialRow {
     pub grant_writes: Vec<Timestamp>,
     /// The next client secret did not work; the one before goes on working.
     pub next_refused: Option<NextRefused>,
+    /// Mailboxes it must read, and must not.
+    pub expected: Expected,
+    /// What trying these found.
+    pub reach: Option<Reach>,
+    /// Counts changes of both.
+    pub reach_looks: i64,
 }
 
 /// What a request for a token changes on the row; nothing by default.
@@ -124,6 +131,9 @@ impl CredentialRow {
             generation: attribute(item, "generation")?.unwrap_or_default(),
             grant_writes: attribute(item, "grant_writes")?.unwrap_or_default(),
             next_refused: attribute(item, "next_refused")?,
+            expected: attribute(item, "expected")?.unwrap_or_default(),
+            reach: attribute(item, "reach")?,
+            reach_looks: number(item, "reach_looks"),
         })
     }
 }
@@ -179,6 +189,38 @@ impl Credentials {
             records,
             next: page.next,
         })
+    }
+
+    /// Notes what is expected of its reach; what was found for other expectations is forgotten.
+    pub async fn expect(&self, id: &str, expected: &Expected) -> Result<(), RecordError> {
+        let wanted = if expected.is_empty() {
+            Value::Null
+        } else {
+            json(expected)
+        };
+        let set = attributes([("expected", wanted), ("reach", Value::Null)]);
+        let mut write = Write::set(Self::key(id), set).when(Condition::Exists);
+        if let crate::ports::Change::Update { add, .. } = &mut write.change {
+            add.insert("reach_looks".into(), 1);
+        }
+        Self::changed(id, self.store.update(write).await)
+    }
+
+    /// The write that notes what was found, unless somebody changed what is expected, or looked, since `row` was read.
+    pub(super) fn found(row: &CredentialRow, reach: &Reach) -> Write {
+        let mut write = Write::set(
+            Self::key(row.credential.id.as_str()),
+            attributes([("reach", json(reach))]),
+        )
+        .when(Condition::Exists)
+        .when(match row.reach_looks {
+            0 => Condition::Missing("reach_looks".into()),
+            looks => Condition::equals("reach_looks", looks),
+        });
+        if let crate::ports::Change::Update { add, .. } = &mut write.change {
+            add.insert("reach_looks".into(), 1);
+        }
+        write
     }
 
     /// Adds one.

@@ -1,4 +1,4 @@
-//! Warnings that were told: each stage once, as an event of the installation and a line in the log.
+//! Warnings that were told, and changes of what apps reach: each once, as an event of the installation and a line in the log.
 //!
 //! Events that belong to no account go out under the name [`CHANNEL`], with numbers of their own. One item keeps how many
 //! are recorded and sent; a warning becomes its event in the transaction that notes its stage.
@@ -9,10 +9,16 @@ use serde_json::{Value, json};
 
 use crate::{
     ports::{Condition, Key, Ports, Store, StoreError, Write},
+    reach::Reach,
     warning::Warning,
 };
 
-use super::{RecordError, attribute, attributes, events::Events, number};
+use super::{
+    RecordError, attribute, attributes,
+    credentials::{CredentialRow, Credentials},
+    events::Events,
+    number,
+};
 
 /// The name under which events of the installation go out; no account may have it.
 pub const CHANNEL: &str = "postroom";
@@ -52,34 +58,58 @@ impl Warnings {
         if told.is_some_and(|told| told <= stage) {
             return Ok(false);
         }
+        let event = json!({
+            "type": "credential.warning", "id": format!("{}/{}/{}", warning.key(), ends_at, warning.stage),
+            "credential": warning.credential, "ending": warning.ending, "ends_at": warning.ends_at,
+            "days": warning.days, "stage": warning.stage, "text": warning.text,
+        });
+        let mut note = Write::put(key, attributes([("ends_at", ends_at.into()), ("stage", stage.into())]));
+        if known.is_none() {
+            note = note.when(Condition::Absent);
+        }
+        self.record(ports, note, event).await
+    }
+
+    /// Notes what trying the mailboxes of a credential found; a change becomes an event in the same transaction. `false`:
+    /// somebody else looked at the same moment, or changed what is expected, and what was found is dropped.
+    pub async fn found(&self, ports: &Ports, row: &CredentialRow, reach: &Reach) -> Result<bool, RecordError> {
+        let note = Credentials::found(row, reach);
+        let changes = reach.changes(row.reach.as_ref());
+        if changes.is_empty() || row.expected.is_empty() {
+            return settled(self.store.update(note).await.map(drop));
+        }
+        let id = &row.credential.id;
+        let summary = reach.summary();
+        let text = format!("credential `{id}` {summary}: {}", changes.join("; "));
+        tracing::warn!(credential = %id, "{text}");
+        let event = json!({
+            "type": "credential.reach", "id": format!("{id}#reach/{}", row.reach_looks + 1), "credential": id,
+            "as_meant": reach.is_as_meant(), "everywhere": reach.everywhere(), "changes": changes,
+            "mailboxes": reach.probes.iter().map(|probe| json!({
+                "mailbox": probe.mailbox, "must_read": probe.must_read, "found": probe.found,
+            })).collect::<Vec<_>>(),
+            "text": text,
+        });
+        self.record(ports, note, event).await
+    }
+
+    /// A note and its event with the next number, in one transaction; `false` if somebody else was first.
+    async fn record(&self, ports: &Ports, note: Write, mut event: Value) -> Result<bool, RecordError> {
         let outbox = self.store.get(&Self::outbox()).await?;
         let recorded = outbox.as_ref().map_or(0, |item| number(item, "recorded"));
         let next = recorded + 1;
-        let event = json!({
-            "schema": "postroom.event/1", "type": "credential.warning", "sequence": next, "account": CHANNEL,
-            "id": format!("{}/{}/{}", warning.key(), ends_at, warning.stage),
-            "credential": warning.credential, "ending": warning.ending, "ends_at": warning.ends_at,
-            "days": warning.days, "stage": warning.stage, "text": warning.text, "recorded_at": ports.clock.now(),
-        });
+        event["schema"] = "postroom.event/1".into();
+        event["account"] = CHANNEL.into();
+        event["sequence"] = next.into();
+        event["recorded_at"] = ports.clock.now().to_string().into();
         let mut mark = Write::set(Self::outbox(), attributes([("recorded", next.into())]));
         mark = match outbox {
             Some(_) => mark.when(Condition::equals("recorded", recorded)),
             None => mark.when(Condition::Absent),
         };
-        let mut note = Write::put(key, attributes([("ends_at", ends_at.into()), ("stage", stage.into())]));
-        if known.is_none() {
-            note = note.when(Condition::Absent);
-        }
         let sequence = u64::try_from(next).unwrap_or_default();
-        match self
-            .store
-            .transact(vec![mark, note, Events::write(CHANNEL, sequence, &event)])
-            .await
-        {
-            Ok(()) => Ok(true),
-            Err(StoreError::ConditionFailed { .. } | StoreError::Conflict) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        let writes = vec![mark, note, Events::write(CHANNEL, sequence, &event)];
+        settled(self.store.transact(writes).await)
     }
 
     /// Sends what is recorded and not sent; how many went out. What fails is sent with the next call.
@@ -111,6 +141,15 @@ impl Warnings {
     }
 }
 
+/// Whoever loses a race loses whole: that is no error.
+fn settled(result: Result<(), StoreError>) -> Result<bool, RecordError> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(StoreError::ConditionFailed { .. } | StoreError::Conflict) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// What a look brought.
 #[derive(Debug, Default)]
 pub struct Looked {
@@ -132,10 +171,7 @@ pub async fn look(ports: &Ports) -> Result<Looked, RecordError> {
     let now = ports.clock.now();
     let shelf = Warnings::new(Arc::clone(&ports.store));
     let mut looked = Looked::default();
-    for row in super::credentials::Credentials::new(Arc::clone(&ports.store))
-        .all()
-        .await?
-    {
+    for row in Credentials::new(Arc::clone(&ports.store)).all().await? {
         looked.warnings.extend(crate::warning::of(&row, now));
     }
     looked.warnings.sort_by_key(|warning| warning.ends_at);

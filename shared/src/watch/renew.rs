@@ -148,6 +148,9 @@ mod tests {
             generation: 1,
             grant_writes: Vec::new(),
             next_refused: None,
+            expected: crate::reach::Expected::default(),
+            reach: None,
+            reach_looks: 0,
         }
     }
 

@@ -25,6 +25,7 @@ use url::Url;
 use crate::{
     archive::Archive,
     config::ConfigError,
+    import::checks::Checks,
     oauth::Entrance,
     origin::TrustedOrigins,
     ports::{Ports, Tokens},
@@ -38,6 +39,8 @@ pub struct WebOptions {
     pub ports: Ports,
     /// Where codes are handed to; the pages touch no secret but the client secret an admin types.
     pub tokens: Arc<dyn Tokens>,
+    /// Who tries accounts and credentials against Microsoft, where an admin asks.
+    pub checks: Arc<dyn Checks>,
     /// Where messages lie, if these pages may read them.
     pub archive: Option<Archive>,
     /// Where credentials may point to.

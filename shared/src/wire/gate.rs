@@ -14,8 +14,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::{
+    network::{Side, side},
     origin::{Origin, TrustedOrigins, is_microsoft},
-    reach::{Reach, reach},
 };
 
 /// Looks a name up. The system does, but in tests of names that change their mind.
@@ -109,12 +109,12 @@ impl Gate {
             Host::Ipv4(address) => IpAddr::V4(address),
             Host::Ipv6(address) => IpAddr::V6(address),
         };
-        match reach(address) {
-            Reach::Never => closed(format!("nothing that Postroom may ask is at {address}")),
+        match side(address) {
+            Side::Never => closed(format!("nothing that Postroom may ask is at {address}")),
             _ if !named => closed(format!(
                 "it is an address instead of a host, and {origin} is not in POSTROOM_TRUST_ENDPOINTS"
             )),
-            Reach::Global => Ok(()),
+            Side::Global => Ok(()),
             _ if self.trusted.is_closed(origin.port()) => {
                 closed(format!("nothing is asked on port {} here", origin.port()))
             }
@@ -126,13 +126,13 @@ impl Gate {
     fn pass(&self, name: &str, addresses: &[IpAddr]) -> Result<(), Closed> {
         let own = self.own.get().is_some_and(|own| own.host() == name);
         for &address in addresses {
-            let fine = match reach(address) {
-                Reach::Global => true,
-                Reach::Never => false,
+            let fine = match side(address) {
+                Side::Global => true,
+                Side::Never => false,
                 _ if own || self.trusted.may_be_at(name, address) => true,
                 // Microsoft's hosts prove with their certificates who they are, whatever a firm's network makes of their names.
-                Reach::Inside => is_microsoft(name),
-                Reach::Loopback => false,
+                Side::Inside => is_microsoft(name),
+                Side::Loopback => false,
             };
             if !fine {
                 return Err(Closed(format!(

@@ -120,6 +120,13 @@ enum Act {
         client_id: String,
         roles: Vec<String>,
     },
+    SetExchangeRoles {
+        client_id: String,
+        roles: Vec<String>,
+        mailboxes: Vec<String>,
+        #[serde(default)]
+        delay_seconds: u64,
+    },
     RotateSecret {
         client_id: String,
         secret: String,
@@ -309,6 +316,17 @@ fn run(s: &Simulator, act: Act) -> Result<Value, ControlError> {
         Act::SetRoles { client_id, roles } => s
             .set_roles(&client_id, &roles.iter().map(String::as_str).collect::<Vec<_>>())
             .map(done),
+        Act::SetExchangeRoles {
+            client_id,
+            roles,
+            mailboxes,
+            delay_seconds,
+        } => {
+            let [roles, mailboxes] =
+                [&roles, &mailboxes].map(|list| list.iter().map(String::as_str).collect::<Vec<_>>());
+            s.set_exchange_roles(&client_id, &roles, &mailboxes, Duration::from_secs(delay_seconds))
+                .map(done)
+        }
         Act::RotateSecret {
             client_id,
             secret,

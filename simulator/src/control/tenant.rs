@@ -2,7 +2,7 @@
 
 use super::ControlError;
 use crate::entra::federation::FederatedCredential;
-use crate::entra::{App, Secret};
+use crate::entra::{App, ExchangeGrant, Secret};
 use crate::faults::FaultSpec;
 use crate::faults::board::ArmedFault;
 use crate::options::{Latency, Limits};
@@ -53,6 +53,25 @@ impl Simulator {
         self.with_app(client_id, |app| {
             app.roles = roles.iter().map(|r| (*r).to_owned()).collect();
         })
+    }
+
+    /// Grants an app exactly these roles on exactly these mailboxes in Exchange (RBAC for Applications), from `delay` on. They
+    /// add up with those of [`Simulator::set_roles`], and no token shows them.
+    pub fn set_exchange_roles(
+        &self,
+        client_id: &str,
+        roles: &[&str],
+        mailboxes: &[&str],
+        delay: Duration,
+    ) -> Result<(), ControlError> {
+        let owned = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect();
+        let delay = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+        let grant = ExchangeGrant {
+            from_ms: self.now_ms().saturating_add(delay),
+            roles: owned(roles),
+            mailboxes: owned(mailboxes),
+        };
+        self.with_app(client_id, |app| app.exchange.push(grant))
     }
 
     /// Adds a secret; with `expire_old` the earlier ones are expired, without they still serve.

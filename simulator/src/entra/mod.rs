@@ -40,6 +40,9 @@ pub(crate) struct App {
     pub(crate) federated: Vec<federation::FederatedCredential>,
     /// Application permissions an admin consented to; may be empty.
     pub(crate) roles: Vec<String>,
+    /// What Exchange grants it beside that (RBAC for Applications), each with the instant it begins to work; the last that
+    /// works counts.
+    pub(crate) exchange: Vec<ExchangeGrant>,
     /// Application permissions its registration lists: what an admin's consent gives.
     pub(crate) requested_roles: Vec<String>,
     /// Delegated permissions its registration lists: what `/.default` asks for.
@@ -52,6 +55,16 @@ pub(crate) struct App {
     pub(crate) multi_tenant: bool,
     /// The app roles people were assigned to, by object id: the claim `roles` of their id tokens.
     pub(crate) assigned: HashMap<String, Vec<String>>,
+}
+
+/// Roles within some mailboxes ("Role Based Access Control for Applications in Exchange Online"). No token shows them.
+#[derive(Debug, Clone)]
+pub(crate) struct ExchangeGrant {
+    /// Changes work after 30 minutes to 2 hours.
+    pub(crate) from_ms: i64,
+    pub(crate) roles: Vec<String>,
+    /// Addresses.
+    pub(crate) mailboxes: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -71,6 +84,7 @@ impl App {
             certificates: Vec::new(),
             federated: Vec::new(),
             roles: roles.to_vec(),
+            exchange: Vec::new(),
             requested_roles: roles.to_vec(),
             permissions: vec!["Mail.ReadWrite".to_owned(), "User.Read".to_owned()],
             tenant_scopes: BTreeSet::new(),
@@ -78,6 +92,15 @@ impl App {
             multi_tenant: false,
             assigned: HashMap::new(),
         }
+    }
+
+    /// Whether Exchange grants a role on a mailbox by now.
+    pub(crate) fn exchange_grants(&self, role: &str, mailbox: &str, now_ms: i64) -> bool {
+        let works = self.exchange.iter().rev().find(|grant| grant.from_ms <= now_ms);
+        works.is_some_and(|grant| {
+            grant.roles.iter().any(|one| one == role)
+                && grant.mailboxes.iter().any(|one| one.eq_ignore_ascii_case(mailbox))
+        })
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn mailbox(simulator: &Simulator, route: &Route, bearer: &Bearer) -> 
     let state = simulator.lock();
     let (at, sight) = match &bearer.person {
         Some(person) => delegated(&state, route, person)?,
-        None => app_only(&state, route, bearer)?,
+        None => app_only(&state, route, bearer, simulator.now_ms())?,
     };
     let mailbox = state.mailboxes.get(at).ok_or_else(GraphError::item_not_found)?;
     if !mailbox.enabled {
@@ -61,16 +61,25 @@ fn invalid_user(name: &str) -> GraphError {
     )
 }
 
-fn app_only(state: &State, route: &Route, bearer: &Bearer) -> Result<(usize, Sight), GraphError> {
+fn app_only(state: &State, route: &Route, bearer: &Bearer, now_ms: i64) -> Result<(usize, Sight), GraphError> {
     let Root::User(name) = &route.root else {
         return Err(GraphError::bad(
             "/me request is only valid with delegated authentication flow.",
         ));
     };
-    let has = |role: &str| bearer.roles.iter().any(|r| r == role);
+    let named = state.mailbox_named(name);
+    let address = named
+        .and_then(|at| state.mailboxes.get(at))
+        .map(|mailbox| mailbox.address.as_str());
+    let app = state.apps.iter().find(|app| app.client_id == bearer.app);
+    // A union: what Entra granted counts for every mailbox, whatever Exchange says.
+    let has = |role: &str| {
+        bearer.roles.iter().any(|r| r == role)
+            || matches!((app, address), (Some(app), Some(address)) if app.exchange_grants(role, address, now_ms))
+    };
     let basic = has("Mail.ReadBasic") || has("Mail.ReadBasic.All");
     let sight = allowed(route, has("Mail.ReadWrite"), has("Mail.Read"), basic)?;
-    let at = state.mailbox_named(name).ok_or_else(|| invalid_user(name))?;
+    let at = named.ok_or_else(|| invalid_user(name))?;
     Ok((at, sight))
 }
 

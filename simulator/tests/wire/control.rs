@@ -128,3 +128,27 @@ async fn time_is_moved_for_everyone() {
         "Tue, 03 Feb 2026 08:01:30 GMT"
     );
 }
+
+#[tokio::test]
+async fn exchange_scopes_an_app_to_mailboxes_later_and_adds_to_what_entra_grants() {
+    let mut client = desk(options()).await;
+    let app = client.simulator.registration().client_id;
+    client.simulator.add_mailbox("ceo@harbour-homes.example");
+    let inbox = |mailbox: &str| format!("/v1.0/users/{mailbox}/mailFolders/inbox/messages?$top=1&$select=id");
+    let grant =
+        json!({"clientId": app, "roles": ["Mail.Read"], "mailboxes": [DESK.to_uppercase()], "delaySeconds": 1800});
+    assert_eq!(act(&client, "set-exchange-roles", grant).await.0, 200);
+    // Tenant-wide in Entra, scoped in Exchange: the union is everything.
+    assert_eq!(client.get(&inbox("ceo@harbour-homes.example")).await.status, 200);
+    client.simulator.set_roles(&app, &[]).unwrap();
+    let unscoped = client.get(&inbox("ceo@harbour-homes.example")).await;
+    assert_eq!(unscoped.status, 200, "the token was given out before");
+    client.sign_in().await;
+    assert_eq!(client.get(&inbox(DESK)).await.code(), "ErrorAccessDenied", "not yet");
+    client.simulator.advance(std::time::Duration::from_secs(1801));
+    assert_eq!(client.get(&inbox(DESK)).await.status, 200);
+    let outside = client.get(&inbox("ceo@harbour-homes.example")).await;
+    assert_eq!((outside.status, outside.code().as_str()), (403, "ErrorAccessDenied"));
+    let write = client.graph(Method::PATCH, "/messages/x", &[], "{}").await;
+    assert_eq!(write.status, 403, "only what was granted");
+}

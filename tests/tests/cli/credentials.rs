@@ -173,3 +173,71 @@ fn a_federated_token_is_read_from_its_file_at_each_use_and_no_secret_is_kept() {
     bench.add_account("desk", DESK, &[]);
     assert_eq!(bench.json(&["import", "desk"])["imported"], 2);
 }
+
+#[test]
+fn what_an_app_reaches_is_tried_and_the_way_to_limit_it_is_printed() {
+    const CEO: &str = "ceo@harbour-homes.example";
+    let bench = Bench::new();
+    bench.add_credential("sim");
+    bench.simulator.add_mailbox(CEO);
+    let bare = bench.run(&["credential", "reach", "sim"]).expect(4);
+    assert!(
+        bare.stdout.contains("presumably reads every mailbox"),
+        "{}",
+        bare.stdout
+    );
+
+    let named = [
+        "credential",
+        "reach",
+        "sim",
+        "--must-read",
+        DESK,
+        "--must-not-read",
+        CEO,
+    ];
+    let wide = bench.run(&named).expect(4);
+    assert!(
+        wide.stdout.contains("reads 1 of 1 allowed, 1 of 1 forbidden"),
+        "{}",
+        wide.stdout
+    );
+    for needed in [
+        "New-ManagementRoleAssignment",
+        "'Application Mail.ReadWrite'",
+        CEO,
+        "Grants add up",
+        "30 minutes to 2 hours",
+    ] {
+        assert!(wide.stdout.contains(needed), "{needed}: {}", wide.stdout);
+    }
+    let doctor = bench.run(&["doctor"]);
+    assert!(
+        doctor.stdout.contains("every mailbox of the tenant"),
+        "{}",
+        doctor.stdout
+    );
+    assert_eq!(bench.json(&["status"])["reach"][0]["credential"], "sim");
+
+    let app = bench.simulator.registration().client_id;
+    bench.simulator.set_roles(&app, &[]).unwrap();
+    let now = std::time::Duration::ZERO;
+    bench
+        .simulator
+        .set_exchange_roles(&app, &["Mail.ReadWrite"], &[DESK], now)
+        .unwrap();
+    let good = bench.json(&["credential", "reach", "sim"]);
+    assert_eq!(
+        (&good["ok"], &good["reach"]["found"]["commands"]),
+        (&true.into(), &Value::Null),
+        "{good}"
+    );
+    assert_eq!(bench.json(&["status"])["reach"], json!([]));
+
+    let wrong = bench
+        .run(&["credential", "reach", "sim", "--must-read", "me"])
+        .expect(2);
+    assert!(wrong.stderr.contains("must read"), "{}", wrong.stderr);
+    bench.json(&["credential", "reach", "sim", "--forget"]);
+    assert_eq!(bench.json(&["credential", "show", "sim"])["reach"], Value::Null);
+}

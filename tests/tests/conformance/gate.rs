@@ -17,10 +17,10 @@ use shared::{
     config::Config,
     credential::{CredentialForm, GrantType},
     memory,
+    network::{Side, side},
     oauth::Entrance,
     origin::TrustedOrigins,
     ports::{Http, HttpError},
-    reach::{Reach, reach},
     wire::{Gate, Names, ReqwestHttp},
 };
 use tokio::{
@@ -457,6 +457,6 @@ async fn an_issuer_that_never_ends_is_left() {
 #[test]
 fn every_forbidden_address_is_forbidden() {
     for text in FORBIDDEN {
-        assert_ne!(reach(address(text)), Reach::Global, "{text}");
+        assert_ne!(side(address(text)), Side::Global, "{text}");
     }
 }

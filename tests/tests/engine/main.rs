@@ -17,6 +17,7 @@ mod failures;
 mod faults;
 mod grants;
 mod id_tokens;
+mod reach;
 mod redemptions;
 mod refresh;
 mod review;

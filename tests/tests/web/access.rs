@@ -34,7 +34,7 @@ const fn operate(status: u16) -> [u16; 5] {
 }
 
 /// Method, route, the path that is asked, what each caller is answered. The order matters: what ends something stands last.
-const TABLE: [(&str, &str, &str, [u16; 5]); 58] = [
+const TABLE: [(&str, &str, &str, [u16; 5]); 64] = [
     ("GET", "/", "/", all(303)),
     ("GET", "/style.css", "/style.css", all(200)),
     ("GET", "/healthz", "/healthz", all(200)),
@@ -63,6 +63,12 @@ const TABLE: [(&str, &str, &str, [u16; 5]); 58] = [
         "POST",
         "/credentials/{id}/consent",
         "/credentials/app/consent",
+        operate(303),
+    ),
+    (
+        "POST",
+        "/credentials/{id}/reach",
+        "/credentials/app/reach",
         operate(303),
     ),
     (
@@ -107,10 +113,35 @@ const TABLE: [(&str, &str, &str, [u16; 5]); 58] = [
         "/api/v1/credentials/app/token",
         operate(200),
     ),
+    (
+        "GET",
+        "/api/v1/credentials/{id}/reach",
+        "/api/v1/credentials/app/reach",
+        look(200),
+    ),
+    (
+        "PUT",
+        "/api/v1/credentials/{id}/reach",
+        "/api/v1/credentials/app/reach",
+        operate(200),
+    ),
+    (
+        "POST",
+        "/api/v1/credentials/{id}/reach",
+        "/api/v1/credentials/app/reach",
+        operate(200),
+    ),
+    ("GET", "/api/v1/warnings", "/api/v1/warnings", look(200)),
     ("GET", "/api/v1/accounts", "/api/v1/accounts", look(200)),
     ("POST", "/api/v1/accounts", "/api/v1/accounts", operate(422)),
     ("GET", "/api/v1/accounts/{id}", "/api/v1/accounts/desk", look(200)),
     ("PATCH", "/api/v1/accounts/{id}", "/api/v1/accounts/desk", operate(200)),
+    (
+        "POST",
+        "/api/v1/accounts/{id}/check",
+        "/api/v1/accounts/desk/check",
+        operate(200),
+    ),
     (
         "POST",
         "/api/v1/accounts/{id}/import",

@@ -1,11 +1,12 @@
 //! `/api/v1`: who may what, the way of a credential and an account, refusals as problem documents.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use shared::{
+    import::checks::InProcess,
     origin::{Origin, TrustedOrigins},
     ports::Clock as _,
     records::api_keys::{ApiKeys, Scope},
@@ -16,18 +17,21 @@ use tower::ServiceExt as _;
 use url::Url;
 
 /// As they stand in the source; `who_may_what` calls each with every method it has.
-pub(crate) const ROUTES: [&str; 12] = [
+pub(crate) const ROUTES: [&str; 15] = [
     "/api/v1/accounts",
     "/api/v1/accounts/{id}",
+    "/api/v1/accounts/{id}/check",
     "/api/v1/accounts/{id}/import",
     "/api/v1/accounts/{id}/pause",
     "/api/v1/accounts/{id}/resume",
     "/api/v1/credentials",
     "/api/v1/credentials/{id}",
+    "/api/v1/credentials/{id}/reach",
     "/api/v1/credentials/{id}/token",
     "/api/v1/health",
     "/api/v1/messages",
     "/api/v1/messages/{mailbox}/{key}",
+    "/api/v1/warnings",
     "/api/v1/{*path}",
 ];
 
@@ -42,6 +46,7 @@ impl Api {
         let router = console_router(WebOptions {
             ports: world.ports(),
             tokens: Arc::new(world.tokens()),
+            checks: Arc::new(InProcess::new(Arc::new(world.importer()), Duration::from_secs(10))),
             archive: None,
             sign_in: Ok(None),
             one_time_links: false,
@@ -197,6 +202,8 @@ async fn who_may_what() {
         "accounts",
         "accounts/desk",
         "messages?account=desk",
+        "credentials/app/reach",
+        "warnings",
     ];
     for path in reads {
         let path = format!("/api/v1/{path}");
@@ -219,6 +226,9 @@ async fn who_may_what() {
         ("POST", "accounts/desk/pause", None),
         ("POST", "accounts/desk/resume", None),
         ("POST", "accounts/desk/import", None),
+        ("POST", "accounts/desk/check", None),
+        ("PUT", "credentials/app/reach", Some(json!({}))),
+        ("POST", "credentials/app/reach", None),
     ];
     for (method, path, body) in writes {
         let path = format!("/api/v1/{path}");
@@ -293,4 +303,52 @@ async fn what_cannot_be_taken_is_named() {
     );
     let (status, problem) = api.call(&key, "PUT", "/api/v1/accounts", None).await;
     assert_eq!(status, 405, "{problem}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_is_checked_and_an_app_that_reads_too_much_is_warned_of() {
+    const CEO: &str = "ceo@harbour-homes.example";
+    let api = Api::new(4);
+    api.world.fill(1);
+    api.world.simulator.add_mailbox(CEO);
+    let key = api.key(Scope::Operator).await;
+    for (path, body) in [("credentials", api.credential()), ("accounts", account("desk"))] {
+        api.call(&key, "POST", &format!("/api/v1/{path}"), Some(body)).await;
+    }
+    let (status, checked) = api.call(&key, "POST", "/api/v1/accounts/desk/check", None).await;
+    assert_eq!((status, &checked["ok"]), (200, &json!(true)), "{checked}");
+    assert_eq!(api.call(&key, "POST", "/api/v1/accounts/none/check", None).await.0, 404);
+
+    let reach = "/api/v1/credentials/app/reach";
+    assert_eq!(api.call(&key, "GET", reach, None).await.1["reach"], Value::Null);
+    let (_, none) = api.call(&key, "GET", "/api/v1/warnings", None).await;
+    assert_eq!(none["items"], json!([]));
+    let (status, wrong) = api.call(&key, "PUT", reach, Some(json!({"must_read": ["me"]}))).await;
+    assert_eq!((status, &wrong["field"]), (422, &json!("must read")), "{wrong}");
+    let named = json!({"must_read": [DESK], "must_not_read": [CEO]});
+    let (status, set) = api.call(&key, "PUT", reach, Some(named)).await;
+    assert_eq!(
+        (status, &set["reach"]["found"]),
+        (200, &Value::Null),
+        "nothing was tried: {set}"
+    );
+    let (status, tried) = api.call(&key, "POST", reach, None).await;
+    let found = &tried["reach"]["found"];
+    assert_eq!((status, &found["everywhere"]), (200, &json!("yes")), "{tried}");
+    let (_, warned) = api.call(&key, "GET", "/api/v1/warnings", None).await;
+    assert_eq!(
+        (&warned["items"][0]["kind"], &warned["next"]),
+        (&json!("reach"), &Value::Null),
+        "{warned}"
+    );
+
+    // Microsoft refuses the app: the check is an answer, trying mailboxes is not possible.
+    api.world
+        .simulator
+        .rotate_secret(&api.world.simulator.registration().client_id, "another", true)
+        .expect("rotated");
+    let (status, refused) = api.call(&key, "POST", reach, None).await;
+    assert_eq!((status, &refused["codes"][0]), (409, &json!(7_000_222)), "{refused}");
+    let (_, warned) = api.call(&key, "GET", "/api/v1/warnings", None).await;
+    assert_eq!(warned["items"][0]["kind"], "problem", "{warned}");
 }

@@ -8,7 +8,7 @@ use tests::world::{DESK, ORIGIN};
 
 use super::{
     routes::{ROUTES, filled},
-    site::{Browser, Site},
+    site::{BEN, Browser, Site},
 };
 
 /// Headers every answer carries.
@@ -379,4 +379,51 @@ async fn a_mail_is_shown_as_text_whatever_it_holds() {
         );
         assert!(seen.text.contains("&lt;script&gt;"), "{}", seen.text);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_that_reads_too_much_is_told_on_every_page_of_credentials_with_what_limits_it() {
+    let site = Site::new(21);
+    site.world.usual(|_| {}).await;
+    site.world.simulator.add_mailbox(BEN);
+    let (mut browser, csrf) = site.console().await;
+    let save = async |browser: &mut Browser, must_read: &str, must_not_read: &str| {
+        let fields = [
+            ("csrf", csrf.as_str()),
+            ("must_read", must_read),
+            ("must_not_read", must_not_read),
+        ];
+        site.post(browser, "/credentials/app/reach", &fields).await
+    };
+    let wrong = save(&mut browser, "desk", "").await;
+    assert!(
+        wrong.status == 422 && wrong.text.contains("id=\"must_read-wrong\""),
+        "{}",
+        wrong.text
+    );
+    let saved = save(&mut browser, &format!("{DESK}\r\n\r\n"), BEN).await;
+    assert_eq!(
+        (saved.status, saved.header("location")),
+        (303, "/credentials/app"),
+        "{}",
+        saved.text
+    );
+    for path in ["/credentials", "/credentials/app", "/health"] {
+        let page = site.get(&mut browser, path).await;
+        assert!(
+            page.text.contains("can read every mailbox of the tenant"),
+            "{path}: {}",
+            page.text
+        );
+    }
+    let page = site.get(&mut browser, "/credentials/app").await;
+    assert!(page.text.contains("reads 1 of 1 allowed, 1 of 1 forbidden") && page.text.contains("New-ManagementScope"));
+    let forgotten = save(&mut browser, "", "").await;
+    assert_eq!(forgotten.status, 303);
+    let page = site.get(&mut browser, "/health").await;
+    assert!(page.text.contains("All is well"), "{}", page.text);
+    // Nobody but an app of its own has a reach.
+    site.world.add_delegated("person", "Mail.Read offline_access").await;
+    let page = site.get(&mut browser, "/credentials/person").await;
+    assert!(!page.text.contains("What the app reaches"), "{}", page.text);
 }

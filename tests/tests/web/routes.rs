@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// As they stand in the source.
-pub(crate) const ROUTES: [&str; 32] = [
+pub(crate) const ROUTES: [&str; 33] = [
     "/",
     "/OAuth2Callback",
     "/accounts",
@@ -21,6 +21,7 @@ pub(crate) const ROUTES: [&str; 32] = [
     "/credentials/{id}/authorize",
     "/credentials/{id}/consent",
     "/credentials/{id}/edit",
+    "/credentials/{id}/reach",
     "/credentials/{id}/remove",
     "/errors",
     "/health",
@@ -39,7 +40,7 @@ pub(crate) const ROUTES: [&str; 32] = [
 ];
 
 /// Every name of a value that a page reads, in queries and in forms.
-pub(crate) const NAMES: [&str; 34] = [
+pub(crate) const NAMES: [&str; 36] = [
     "account",
     "admin_consent",
     "after",
@@ -64,6 +65,8 @@ pub(crate) const NAMES: [&str; 34] = [
     "iss",
     "mailbox",
     "max_message",
+    "must_not_read",
+    "must_read",
     "rebind",
     "roll",
     "scope",

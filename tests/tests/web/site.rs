@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -14,6 +15,10 @@ use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use shared::{
     credential::{Credential, Identity, SignIn},
+    import::{
+        Importer,
+        checks::{Checks, InProcess},
+    },
     oauth::{TokenError, TokenService},
     origin::{Origin, TrustedOrigins},
     ports::{Redeemed, Redemption, SecretName, SecretVersion, TokenInfo, TokenNeed, Tokens},
@@ -186,11 +191,19 @@ impl Site {
         site
     }
 
+    /// Checks in process, with the tokens that are counted.
+    fn checks(&self) -> Arc<dyn Checks> {
+        let tokens = Arc::clone(&self.tokens) as Arc<dyn Tokens>;
+        let importer = Importer::new(self.world.ports(), tokens, self.world.archive());
+        Arc::new(InProcess::new(Arc::new(importer), Duration::from_secs(10)))
+    }
+
     /// What the site is made of, for one machine.
     pub(crate) fn options(&self) -> WebOptions {
         WebOptions {
             ports: self.world.ports(),
             tokens: Arc::clone(&self.tokens) as Arc<dyn Tokens>,
+            checks: self.checks(),
             archive: Some(self.world.archive()),
             sign_in: Ok(None),
             one_time_links: true,

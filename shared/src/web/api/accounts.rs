@@ -31,6 +31,7 @@ pub(super) fn routes() -> Router<Web> {
         .route("/api/v1/accounts/{id}/pause", post(pause))
         .route("/api/v1/accounts/{id}/resume", post(resume))
         .route("/api/v1/accounts/{id}/import", post(import))
+        .route("/api/v1/accounts/{id}/check", post(check))
 }
 
 /// A new account as sent.
@@ -138,6 +139,14 @@ async fn import(
     find(&web, &id).await?;
     manage(&web).ask_for_run(&id).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"account": id, "asked": true}))))
+}
+
+/// The steps of `account check`; one that failed is an answer, too.
+async fn check(_caller: Caller, State(web): State<Web>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    find(&web, &id).await?;
+    let steps = web.checks.account(&id).await?;
+    let good = steps.iter().all(|step| step.ok);
+    Ok(Json(json!({"account": id, "ok": good, "steps": steps})))
 }
 
 #[derive(Debug, Deserialize)]

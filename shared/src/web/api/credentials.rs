@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 
 use crate::{
     credential::{CredentialForm, GrantType},
-    manage::{Manage, shown},
+    manage::{Manage, ManageError, shown},
     ports::TokenNeed,
+    reach::Expected,
     records::{
         accounts::Accounts,
         credentials::{CredentialRow, Credentials},
@@ -35,6 +36,7 @@ pub(super) fn routes() -> Router<Web> {
         .route("/api/v1/credentials", get(list).post(add))
         .route("/api/v1/credentials/{id}", get(show))
         .route("/api/v1/credentials/{id}/token", post(token))
+        .route("/api/v1/credentials/{id}/reach", get(reach).put(expect).post(try_reach))
 }
 
 /// A new credential as sent. Has no `Debug`: it carries a secret.
@@ -51,6 +53,16 @@ struct Sent {
     client_secret: String,
     scope: String,
     graph_url: Option<String>,
+}
+
+/// Mailboxes that an app must read, and must not.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mailboxes {
+    #[serde(default)]
+    must_read: Vec<String>,
+    #[serde(default)]
+    must_not_read: Vec<String>,
 }
 
 async fn told(web: &Web, rows: &[CredentialRow]) -> Result<Vec<Value>, Problem> {
@@ -111,4 +123,36 @@ async fn token(_caller: Caller, State(web): State<Web>, Path(id): Path<String>) 
     Ok(Json(json!({
         "expires_at": info.expires_at, "roles": info.roles, "scopes": info.scopes, "tenant": info.tenant,
     })))
+}
+
+async fn of_reach(web: &Web, id: &str) -> Result<Json<Value>, Problem> {
+    let row = Credentials::new(Arc::clone(&web.ports.store)).get(id).await?;
+    Ok(Json(
+        json!({"credential": row.credential.id, "reach": shown::reach(&row)}),
+    ))
+}
+
+async fn reach(_caller: Caller, State(web): State<Web>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    of_reach(&web, &id).await
+}
+
+/// Names the mailboxes anew; nothing is tried yet.
+async fn expect(
+    _caller: Caller,
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    Body(sent): Body<Mailboxes>,
+) -> Result<Json<Value>, Problem> {
+    let row = Credentials::new(Arc::clone(&web.ports.store)).get(&id).await?;
+    let expected = Expected::parse(&sent.must_read, &sent.must_not_read).map_err(ManageError::from)?;
+    let manage = Manage::new(&web.ports, &web.trusted, "API");
+    manage.expect_reach(&row, &expected).await?;
+    of_reach(&web, &id).await
+}
+
+/// Tries them, with a token of this moment.
+async fn try_reach(_caller: Caller, State(web): State<Web>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    Credentials::new(Arc::clone(&web.ports.store)).get(&id).await?;
+    web.checks.reach(&id).await?;
+    of_reach(&web, &id).await
 }

@@ -6,6 +6,7 @@ mod caller;
 mod credentials;
 mod messages;
 mod problem;
+mod warnings;
 
 use axum::{
     Json, Router,
@@ -32,6 +33,7 @@ pub(super) fn routes() -> Router<Web> {
         .merge(credentials::routes())
         .merge(accounts::routes())
         .merge(messages::routes())
+        .merge(warnings::routes())
         .route("/api/v1/{*path}", any(nothing))
         .method_not_allowed_fallback(not_so)
 }

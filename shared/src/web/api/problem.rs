@@ -9,7 +9,10 @@ use axum::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{manage::ManageError, oauth::TokenError, ports::StoreError, records::RecordError, web::Web};
+use crate::{
+    import::checks::CheckError, manage::ManageError, oauth::TokenError, ports::StoreError, records::RecordError,
+    web::Web,
+};
 
 /// The most bytes of a body.
 const MOST_BYTES: usize = 64 * 1024;
@@ -99,6 +102,18 @@ impl From<TokenError> for Problem {
         problem.more.push(("codes", error.codes.into()));
         problem.more.push(("trace", error.trace.into()));
         problem
+    }
+}
+
+impl From<CheckError> for Problem {
+    fn from(error: CheckError) -> Self {
+        let status = error.next().meaning().http_status;
+        match error {
+            CheckError::Token(error) => error.into(),
+            CheckError::Missing(what) => Self::new(404, "Not found", what),
+            CheckError::Refused(why) => Self::new(409, "As things stand", why),
+            CheckError::Trouble(what) => Self::new(status, "Not just now", what),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Accounts: the list, one account, what is done to it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -13,7 +13,7 @@ use maud::html;
 
 use crate::{
     account::{show_interval, show_size},
-    import::{Importer, check::report},
+    import::check::report,
     manage::{Manage, ManageError},
     records::accounts::{AccountRow, Accounts},
     web::{
@@ -27,8 +27,6 @@ use crate::{
 use super::parts::{self, Wrong, ago, button, plural, state};
 
 const PLACE: Place = Place::Accounts;
-/// A browser waits for a check: a long wait that Microsoft asks for is told, not taken.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn routes() -> Router<Web> {
     Router::new()
@@ -144,16 +142,7 @@ async fn import(State(web): State<Web>, Path(id): Path<String>, posted: Posted) 
 async fn check(State(web): State<Web>, Path(id): Path<String>, _posted: Posted) -> Result<Response, Response> {
     let row = find(&web, &id).await?;
     let id = row.account.id.as_str();
-    // A console that may not read access tokens cannot try them either.
-    let Some(archive) = web.archive.clone() else {
-        let body = html! {
-            p.problem { "This console may not read access tokens, so it cannot try the mailbox. The account's last run says how it is." }
-            p { a href={ "/accounts/" (id) } { "Back" } }
-        };
-        return Ok(page::console(StatusCode::CONFLICT, PLACE, "Not done", &body));
-    };
-    let importer = Importer::new(web.ports.clone(), Arc::clone(&web.tokens), archive);
-    let steps = importer.check(id, PATIENCE).await;
+    let steps = web.checks.account(id).await;
     let steps = steps.map_err(|error| page::trouble(&error.to_string()))?;
     let good = steps.iter().all(|step| step.ok);
     let now = web.ports.clock.now();

@@ -25,7 +25,10 @@ use crate::{
     },
 };
 
-use super::parts::{self, Wrong, button, credential_state, csrf};
+use super::{
+    parts::{self, Wrong, button, credential_state, csrf},
+    reach,
+};
 
 const PLACE: Place = Place::Credentials;
 
@@ -166,6 +169,7 @@ async fn show(State(web): State<Web>, Path(id): Path<String>, session: Session) 
                 @for (account, _) in &reads { a href={ "/accounts/" (account) } { (account) } " " }
             }
         }
+        @if !delegated { (reach::section(&session, &row, &reach::Typed::of(&row), &Wrong::default())) }
         @if session.operates() { (for_operators(&session, &row)) }
     };
     let response = page::console(StatusCode::OK, PLACE, credential.id.as_str(), &body);

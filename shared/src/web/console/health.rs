@@ -40,7 +40,7 @@ async fn health(State(web): State<Web>, session: Session) -> Result<Response, Re
     let audit = Audit::new(Arc::clone(store), Arc::clone(&web.ports.rng));
     let acts = audit.page(ACTS, None).await.map_err(trouble)?;
     let body = html! {
-        @if silent == 0 && apps.is_empty() && waiting.is_empty() && credentials.iter().all(|row| crate::warning::of(row, now).is_empty()) { p.good { "All is well: nobody is silent, nobody has to act." } }
+        @if silent == 0 && apps.is_empty() && waiting.is_empty() && credentials.iter().all(|row| crate::warning::of(row, now).is_empty() && crate::reach::warning(row).is_none()) { p.good { "All is well: nobody is silent, nobody has to act." } }
         (banner(&credentials, now))
         @if silent > 0 { p.problem { (silent) " of " (rows.len()) " accounts had no success for three of their intervals." } }
         @for app in &apps { p.problem { "Microsoft refuses the app " code { (app.client_id) } " since " (instant(app.opened_at)) ": " (words(&app.problem)) } }

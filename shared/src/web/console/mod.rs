@@ -9,6 +9,7 @@ mod health;
 mod messages;
 mod owed;
 mod parts;
+mod reach;
 mod runs;
 
 use axum::{
@@ -28,6 +29,7 @@ pub(super) fn routes() -> Router<Web> {
         .route("/sign-out", post(sign_out))
         .merge(credentials::routes())
         .merge(credential_form::routes())
+        .merge(reach::routes())
         .merge(accounts::routes())
         .merge(account_form::routes())
         .merge(runs::routes())

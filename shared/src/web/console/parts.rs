@@ -82,11 +82,16 @@ pub(super) fn state(row: &AccountRow, now: Timestamp) -> Markup {
     }
 }
 
-/// What ends soon, above a page.
+/// What ends soon, and apps that reach what they should not, above a page.
 pub(super) fn banner<'a>(rows: impl IntoIterator<Item = &'a CredentialRow>, now: Timestamp) -> Markup {
-    let mut warnings: Vec<_> = rows.into_iter().flat_map(|row| crate::warning::of(row, now)).collect();
+    let rows: Vec<_> = rows.into_iter().collect();
+    let reach = rows
+        .iter()
+        .filter_map(|row| Some((&row.credential.id, crate::reach::warning(row)?)));
+    let mut warnings: Vec<_> = rows.iter().flat_map(|row| crate::warning::of(row, now)).collect();
     warnings.sort_by_key(|warning| warning.ends_at);
     html! {
+        @for (id, warning) in reach { p.warning role="status" { a href={ "/credentials/" (id) } { (id) } ": " (page::words(&warning)) } }
         @for warning in &warnings {
             p.warning role="status" { a href={ "/credentials/" (warning.credential) } { (warning.credential) } ": " (page::words(&warning.text)) }
         }
