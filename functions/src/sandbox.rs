@@ -7,13 +7,14 @@ use reqwest::Client;
 use shared::{
     config::ConfigError,
     import::checks::Checks,
+    oauth::FederatedTokens,
     ports::{Clock, Http, Ports, Publisher, Rng, Scheduler, Store, Tokens, Vault},
     system::{SystemClock, SystemRng},
     wire::{self, Gate, ReqwestHttp, system_names},
 };
 
 use crate::{
-    adapters::{CheckCalls, DynamoStore, EventBridgeScheduler, Firing, SecretsVault, TokenCalls, Wall},
+    adapters::{CheckCalls, DynamoStore, EventBridgeScheduler, Firing, PlatformTokens, SecretsVault, TokenCalls, Wall},
     failure::Failure,
     logs,
     settings::Settings,
@@ -109,6 +110,12 @@ impl Sandbox {
         let function = self.settings.required("POSTROOM_TOKEN_REFRESH")?;
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
         Ok(Arc::new(TokenCalls::new(&self.sdk, &function, store, clock)))
+    }
+
+    /// Tokens that AWS makes for the function's role.
+    pub fn federated(&self) -> Arc<dyn FederatedTokens> {
+        let sts = self.settings.account.sts.as_ref();
+        Arc::new(PlatformTokens::new(&self.sdk, sts))
     }
 
     /// Checks by invoking the importer.

@@ -20,6 +20,8 @@ pub struct Account {
     pub session_token: Option<Secret>,
     /// `AWS_ENDPOINT_URL`: another place for all of AWS, in tests.
     pub endpoint: Option<Url>,
+    /// `AWS_ENDPOINT_URL_STS`: another place for STS alone, in tests.
+    pub sts: Option<Url>,
 }
 
 /// Where settings come from: the environment in a function, a table in a test.
@@ -44,9 +46,8 @@ impl Settings {
             access_key: required(&*lookup, "AWS_ACCESS_KEY_ID")?,
             secret_key: Secret::new(required(&*lookup, "AWS_SECRET_ACCESS_KEY")?),
             session_token: text(&*lookup, "AWS_SESSION_TOKEN").map(Secret::new),
-            endpoint: text(&*lookup, "AWS_ENDPOINT_URL")
-                .map(|typed| url("AWS_ENDPOINT_URL", &typed))
-                .transpose()?,
+            endpoint: endpoint(&*lookup, "AWS_ENDPOINT_URL")?,
+            sts: endpoint(&*lookup, "AWS_ENDPOINT_URL_STS")?,
         };
         Ok(Self {
             shared,
@@ -89,6 +90,10 @@ fn required(lookup: &Lookup, name: &'static str) -> Result<String, ConfigError> 
         name,
         reason: "it is missing; template.yaml sets it among the function's environment variables".into(),
     })
+}
+
+fn endpoint(lookup: &Lookup, name: &'static str) -> Result<Option<Url>, ConfigError> {
+    text(lookup, name).map(|typed| url(name, &typed)).transpose()
 }
 
 fn url(name: &'static str, typed: &str) -> Result<Url, ConfigError> {

@@ -103,6 +103,7 @@ fn options(sandbox: &Sandbox, ports: &Ports) -> Result<WebOptions, Failure> {
         tokens: sandbox.tokens()?,
         // Whoever may, says so.
         checks: Arc::new(Wall),
+        platform_tokens: true,
         archive: None,
         sign_in: Ok(None),
         one_time_links: false,
@@ -215,6 +216,7 @@ mod tests {
             ports: ports.clone(),
             tokens: Arc::new(TokenService::new(ports.clone())),
             checks: Arc::new(Wall),
+            platform_tokens: true,
             archive: None,
             sign_in: Ok(None),
             one_time_links: false,

@@ -105,7 +105,7 @@ pub fn of(row: &CredentialRow, now: Timestamp) -> Vec<Warning> {
                 format!("the certificate {thumbprint}"),
                 "Upload a new one beside it (Azure portal, App registrations, your app, Certificates & secrets, Certificates), then `postroom credential edit ID --certificate FILE`",
             ),
-            ClientAuthentication::FederatedFile { .. } => {}
+            ClientAuthentication::FederatedFile { .. } | ClientAuthentication::FederatedAws => {}
         }
     }
     if credential.grant_type == GrantType::AuthorizationCode

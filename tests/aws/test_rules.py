@@ -71,6 +71,11 @@ BREAKS = {
         lambda t: statement(t, "WatchRole", "PassToScheduler").pop("Condition"),
         lambda t: statement(t, "WatchRole", "PassToScheduler").update(Resource={"Fn::GetAtt": ["TimerRole", "Arn"]}),
     ],
+    "tokens_are_made_for_entra_alone": [
+        lambda t: statement(t, "TokenRefreshRole", "MakeFederatedToken").pop("Condition"),
+        lambda t: statement(t, "TokenRefreshRole", "MakeFederatedToken")["Condition"]["ForAllValues:StringEquals"]["sts:IdentityTokenAudience"].append("api://other"),
+        lambda t: statement(t, "TokenRefreshRole", "MakeFederatedToken")["Condition"]["NumericLessThanEquals"].update({"sts:DurationSeconds": 3600}),
+    ],
     "scheduler_may_start_the_importer_alone": [
         lambda t: statement(t, "ScheduleRole", "Fire").update(Resource={"Fn::GetAtt": ["TokenRefresh", "Arn"]}),
         lambda t: drop(policy(t, "TimerRole"), "Miss"),

@@ -55,6 +55,7 @@ impl Aws {
                 secret_key: Secret::new("test"),
                 session_token: None,
                 endpoint: Some(endpoint.clone()),
+                sts: None,
             },
             endpoint,
             prefix: format!("t{stamp}-{}-{counter}", std::process::id()),

@@ -1,7 +1,10 @@
 //! Federated tokens on one machine: files that somebody else writes and renews (Kubernetes, a CI runner, SPIFFE).
 
 use async_trait::async_trait;
-use shared::{oauth::FederatedTokens, secret::Secret};
+use shared::{
+    oauth::{FederatedTokens, NoToken},
+    secret::Secret,
+};
 use tokio::io::AsyncReadExt as _;
 
 /// The most bytes of a token.
@@ -13,27 +16,32 @@ pub struct TokenFiles;
 
 #[async_trait]
 impl FederatedTokens for TokenFiles {
-    async fn in_file(&self, path: &str) -> Result<Secret, String> {
+    async fn in_file(&self, path: &str) -> Result<Secret, NoToken> {
         let trouble = |error: std::io::Error| {
-            format!(
+            NoToken::Mend(format!(
                 "the federated token file {path} cannot be read ({}). Whoever makes it must run, and Postroom's user must be able to read it",
                 error.kind()
-            )
+            ))
         };
+        let wrong = |how: &str| Err(NoToken::Mend(format!("the federated token file {path} {how}")));
         let file = tokio::fs::File::open(path).await.map_err(trouble)?;
         if !file.metadata().await.map_err(trouble)?.is_file() {
-            return Err(format!("the federated token file {path} is no file"));
+            return wrong("is no file");
         }
         let mut text = zeroize::Zeroizing::new(String::new());
         file.take(MOST + 1).read_to_string(&mut text).await.map_err(trouble)?;
         if text.len() as u64 > MOST {
-            return Err(format!(
-                "the federated token file {path} is larger than 16 KiB, so it is no token"
-            ));
+            return wrong("is larger than 16 KiB, so it is no token");
         }
         match text.trim() {
-            "" => Err(format!("the federated token file {path} is empty")),
+            "" => wrong("is empty"),
             token => Ok(Secret::new(token)),
         }
+    }
+
+    async fn of_platform(&self, _audience: &str) -> Result<Secret, NoToken> {
+        let what =
+            "AWS makes federated tokens only for Postroom on AWS; here, give the credential a federated token file";
+        Err(NoToken::Mend(what.into()))
     }
 }

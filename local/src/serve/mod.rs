@@ -38,6 +38,7 @@ pub(crate) fn router(desk: &Desk, public_url: Url) -> axum::Router {
         ports: desk.opened.ports.clone(),
         tokens: Arc::clone(&desk.tokens),
         checks: Arc::new(InProcess::new(Arc::clone(&desk.importer), CHECK_PATIENCE)),
+        platform_tokens: false,
         archive: Some(desk.archive.clone()),
         sign_in: desk.config.sign_in.clone().map(|settings| settings.map(Entrance::new)),
         one_time_links: true,

@@ -26,6 +26,8 @@ pub enum ClientAuthentication {
         /// Where; read at each use.
         path: String,
     },
+    /// A token that AWS makes for the role of the function that asks (`sts:GetWebIdentityToken`): no secret of ours at all.
+    FederatedAws,
 }
 
 impl ClientAuthentication {
@@ -35,6 +37,7 @@ impl ClientAuthentication {
             Self::Secret => "client secret".into(),
             Self::Certificate { thumbprint, subject } => format!("certificate {thumbprint} ({subject})"),
             Self::FederatedFile { path } => format!("federated token in {path}"),
+            Self::FederatedAws => "federated token of AWS".into(),
         }
     }
 
@@ -67,6 +70,8 @@ pub enum ClientInput {
     Certificate(Box<ClientCertificate>),
     /// The path of a file with a federated token.
     FederatedFile(String),
+    /// AWS makes the token; where Postroom runs on AWS.
+    FederatedAws,
 }
 
 impl ClientInput {
@@ -97,6 +102,7 @@ impl ClientInput {
                 check_path(path)?;
                 (ClientAuthentication::FederatedFile { path: path.clone() }, None, None)
             }
+            Self::FederatedAws => (ClientAuthentication::FederatedAws, None, None),
         })
     }
 }

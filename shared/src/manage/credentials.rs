@@ -295,7 +295,7 @@ fn remarks(input: &ClientInput, now: Timestamp) -> Vec<String> {
             ("client secret", *expires_at)
         }
         ClientInput::Certificate(certificate) => ("certificate", Some(certificate.expires_at)),
-        ClientInput::FederatedFile(_) => return remarks,
+        ClientInput::FederatedFile(_) | ClientInput::FederatedAws => return remarks,
     };
     if expires_at.is_some_and(|at| at <= now) {
         remarks.push(format!("the {what} has expired already"));

@@ -21,14 +21,33 @@ use super::{
 /// How long a next secret that was refused is left alone.
 const NEXT_AGAIN: std::time::Duration = std::time::Duration::from_mins(15);
 
-/// Gets tokens of an issuer that Entra trusts. On one machine that is a file which somebody else renews.
+/// The audience that Entra wants in a federated token, by cloud (Microsoft, "Workload identity federation").
+pub fn federated_audience(login_host: &str) -> &'static str {
+    match login_host {
+        "login.microsoftonline.us" => "api://AzureADTokenExchangeUSGov",
+        "login.partner.microsoftonline.cn" | "login.chinacloudapi.cn" => "api://AzureADTokenExchangeChina",
+        _ => "api://AzureADTokenExchange",
+    }
+}
+
+/// Why there is no federated token: a sentence for an admin that never repeats what was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoToken {
+    /// Somebody must mend it; the sentence says where.
+    Mend(String),
+    /// It was not to be had just now.
+    Later(String),
+}
+
+/// Gets tokens of an issuer that Entra trusts. One machine: a file that somebody else renews. AWS: STS makes them.
 ///
-/// Called once per request to the token endpoint; nothing is kept. Errors are sentences for an admin that say where to mend
-/// it, and never repeat what was read.
+/// Called once per request to the token endpoint; nothing is kept.
 #[async_trait]
 pub trait FederatedTokens: Send + Sync {
     /// The token in this file, without blanks at its ends.
-    async fn in_file(&self, path: &str) -> Result<Secret, String>;
+    async fn in_file(&self, path: &str) -> Result<Secret, NoToken>;
+    /// A token that the platform makes for this audience.
+    async fn of_platform(&self, audience: &str) -> Result<Secret, NoToken>;
 }
 
 /// How the app proves itself.
@@ -108,7 +127,14 @@ impl TokenService {
             }
             ClientAuthentication::FederatedFile { path } => {
                 let token = self.federated()?.in_file(path).await.map_err(federated_trouble)?;
-                (Proof::Federated(jwt(token, path)?), format!("file {path}"))
+                let place = format!("the file {path} holds");
+                (Proof::Federated(jwt(token, &place)?), format!("file {path}"))
+            }
+            ClientAuthentication::FederatedAws => {
+                let audience = federated_audience(credential.token_url.host_str().unwrap_or_default());
+                let token = self.federated()?.of_platform(audience).await;
+                let token = jwt(token.map_err(federated_trouble)?, "AWS answered")?;
+                (Proof::Federated(token), format!("platform {audience}"))
             }
         };
         let now = self.ports.clock.now();
@@ -151,12 +177,15 @@ impl TokenService {
     }
 }
 
-fn federated_trouble(what: String) -> TokenError {
-    TokenError::plain(TokenErrorKind::Client, what)
+fn federated_trouble(why: NoToken) -> TokenError {
+    match why {
+        NoToken::Mend(what) => TokenError::plain(TokenErrorKind::Client, what),
+        NoToken::Later(what) => TokenError::plain(TokenErrorKind::Transient { after: None }, what),
+    }
 }
 
 /// Only what looks like a token leaves this machine: a path may be mistyped.
-fn jwt(token: Secret, path: &str) -> Result<Secret, TokenError> {
+fn jwt(token: Secret, place: &str) -> Result<Secret, TokenError> {
     let parts: Vec<&str> = token.expose().split('.').collect();
     let fits = |part: &&str| {
         !part.is_empty()
@@ -169,6 +198,6 @@ fn jwt(token: Secret, path: &str) -> Result<Secret, TokenError> {
     }
     Err(TokenError::plain(
         TokenErrorKind::Client,
-        format!("the file {path} holds no token (a JWT: three parts with dots between); nothing of it was sent"),
+        format!("{place} no token (a JWT: three parts with dots between); nothing of it was sent"),
     ))
 }

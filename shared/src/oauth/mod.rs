@@ -27,7 +27,7 @@ mod token;
 
 pub use authorization::{AuthorizationFlow, Begin, Begun, Proof, entra_origin, sha256_hex};
 pub(crate) use authorization::{derive, proof, random};
-pub use client::FederatedTokens;
+pub use client::{FederatedTokens, NoToken, federated_audience};
 pub use entrance::{Entrance, Visitor};
 pub use error::{TokenError, TokenErrorKind};
 pub use token::{TokenService, USABLE_FOR, settings_digest, token_due, token_on_record};

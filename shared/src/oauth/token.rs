@@ -84,7 +84,9 @@ pub fn settings_digest(row: &CredentialRow) -> String {
     let proof = match &credential.authentication {
         // Another certificate has another name in the vault, as another secret has.
         ClientAuthentication::Secret | ClientAuthentication::Certificate { .. } => String::new(),
-        federated @ ClientAuthentication::FederatedFile { .. } => federated.words(),
+        federated @ (ClientAuthentication::FederatedFile { .. } | ClientAuthentication::FederatedAws) => {
+            federated.words()
+        }
     };
     if !proof.is_empty() {
         parts.push(&proof);

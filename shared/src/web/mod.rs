@@ -41,6 +41,8 @@ pub struct WebOptions {
     pub tokens: Arc<dyn Tokens>,
     /// Who tries accounts and credentials against Microsoft, where an admin asks.
     pub checks: Arc<dyn Checks>,
+    /// Whether the platform makes federated tokens for its functions: AWS does.
+    pub platform_tokens: bool,
     /// Where messages lie, if these pages may read them.
     pub archive: Option<Archive>,
     /// Where credentials may point to.

@@ -4,6 +4,7 @@ use super::ControlError;
 use super::mail::Delivery;
 use super::signin;
 use crate::clock::parse_time;
+use crate::entra::federation::FederatedCredential;
 use crate::faults::FaultSpec;
 use crate::mail::Mime;
 use crate::mailbox::Corruption;
@@ -136,6 +137,12 @@ enum Act {
     AddCertificate {
         client_id: String,
         pem: String,
+    },
+    AddFederated {
+        client_id: String,
+        issuer: String,
+        subject: String,
+        audience: String,
     },
     RevokeTokens {},
     Advance {
@@ -333,6 +340,19 @@ fn run(s: &Simulator, act: Act) -> Result<Value, ControlError> {
             expire_old,
         } => s.rotate_secret(&client_id, &secret, expire_old).map(done),
         Act::AddCertificate { client_id, pem } => s.add_certificate(&client_id, &pem).map(done),
+        Act::AddFederated {
+            client_id,
+            issuer,
+            subject,
+            audience,
+        } => {
+            let trusted = FederatedCredential {
+                issuer,
+                subject,
+                audience,
+            };
+            s.add_federated(&client_id, trusted).map(done)
+        }
         Act::RevokeTokens {} => Ok(json!({"revoked": s.revoke_tokens()})),
         Act::Advance { seconds } => {
             s.advance(Duration::from_secs(seconds));

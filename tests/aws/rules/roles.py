@@ -131,6 +131,23 @@ def whoever_writes_schedules_may_hand_over_their_role(template, _rights):
     return problems
 
 
+def tokens_are_made_for_entra_alone(template, _rights):
+    """A token for another audience would let the role in elsewhere: the action knows no resource that could limit it."""
+    problems = []
+    audiences = {"api://AzureADTokenExchange", "api://AzureADTokenExchangeUSGov", "api://AzureADTokenExchangeChina"}
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        for statement in statements(role):
+            if "sts:GetWebIdentityToken" not in many(statement["Action"]):
+                continue
+            condition = statement.get("Condition", {})
+            pinned = condition.get("ForAllValues:StringEquals", {}).get("sts:IdentityTokenAudience", [])
+            if set(many(pinned)) != audiences:
+                problems.append(f"{name}: makes tokens for {pinned or 'anybody'}")
+            if not int(condition.get("NumericLessThanEquals", {}).get("sts:DurationSeconds", 3600)) <= 300:
+                problems.append(f"{name}: makes tokens that live longer than five minutes")
+    return problems
+
+
 def scheduler_may_start_the_importer_alone(template, _rights):
     problems = []
     invoked = {
@@ -185,6 +202,7 @@ RULES = [
     reads_no_other_secret,
     functions_are_trusted_to_lambda_alone,
     whoever_writes_schedules_may_hand_over_their_role,
+    tokens_are_made_for_entra_alone,
     scheduler_may_start_the_importer_alone,
     whoever_touches_what_is_sealed_has_the_key,
 ]

@@ -1,14 +1,16 @@
 //! How the app proves itself: a certificate, two secrets in turn, a token of another issuer. The simulator verifies each.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use local::adapters::TokenFiles;
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use shared::{
     credential::{ClientAuthentication, ClientCertificate, ClientInput, CredentialForm, GrantType},
+    error::Next,
     manage::Manage,
-    oauth::TokenService,
+    oauth::{FederatedTokens, NoToken, TokenService, federated_audience},
     origin::{Origin, TrustedOrigins},
     ports::{Clock as _, SecretName, Stage, TokenNeed, Tokens as _, Vault as _},
     records::{
@@ -253,4 +255,73 @@ async fn a_token_of_a_trusted_issuer_needs_no_secret_and_every_letter_counts() {
     std::fs::remove_file(&path).expect("removed");
     let error = tokens.access_token("app", TokenNeed::New).await.expect_err("no file");
     assert!(error.what.contains("cannot be read"), "{error}");
+}
+
+/// AWS in the place of a platform that makes tokens: what it was asked for, and what it answers.
+#[derive(Default)]
+struct Platform {
+    asked: Mutex<Vec<String>>,
+    answer: Mutex<Option<Result<Secret, NoToken>>>,
+}
+
+#[async_trait]
+impl FederatedTokens for Platform {
+    async fn in_file(&self, path: &str) -> Result<Secret, NoToken> {
+        Err(NoToken::Mend(format!("there is no {path}")))
+    }
+    async fn of_platform(&self, audience: &str) -> Result<Secret, NoToken> {
+        self.asked.lock().expect("a list").push(audience.to_owned());
+        self.answer.lock().expect("an answer").clone().expect("an answer")
+    }
+}
+
+/// Without virtual time: the issuer stands on a socket.
+#[tokio::test]
+async fn a_token_that_the_platform_makes_needs_no_secret_and_its_trouble_is_not_the_apps() {
+    let world = World::new(5);
+    let issuer = issuer::serve().await;
+    let client_id = world.simulator.registration().client_id;
+    let subject = "arn:aws:iam::123456789012:role/Post-TokenRefreshRole";
+    let trusted = FederatedCredential {
+        issuer: issuer.clone(),
+        subject: subject.into(),
+        audience: AUDIENCE.into(),
+    };
+    world.simulator.add_federated(&client_id, trusted).expect("registered");
+    let made = manage(&world)
+        .add_credential_with(&form(&world), &ClientInput::FederatedAws)
+        .await;
+    let (credential, warnings) = made.expect("made");
+    assert!(warnings.is_empty() && !credential.authentication.has_secret());
+    let platform = Arc::new(Platform::default());
+    let tokens = TokenService::new(world.ports()).with_federated(Arc::clone(&platform) as Arc<dyn FederatedTokens>);
+    let answers = |answer| *platform.answer.lock().expect("an answer") = Some(answer);
+
+    answers(Err(NoToken::Later("STS is busy".into())));
+    let error = tokens.access_token("app", TokenNeed::New).await.expect_err("no token");
+    assert!(matches!(error.next(), Next::Retry { .. }), "{error}");
+    assert_eq!(row(&world).await.problem, None, "it passes by itself");
+    answers(Err(NoToken::Mend("switch it on".into())));
+    let error = tokens.access_token("app", TokenNeed::New).await.expect_err("no token");
+    assert_eq!(error.next(), Next::FixCredential);
+    answers(Ok(Secret::new("no token at all")));
+    let asked = world.wire.count();
+    let error = tokens.access_token("app", TokenNeed::New).await.expect_err("no token");
+    assert!(
+        error.what.contains("nothing of it was sent") && world.wire.count() == asked,
+        "{error}"
+    );
+
+    let now = world.clock.now().as_second();
+    let claims = json!({"iss": issuer, "sub": subject, "aud": AUDIENCE, "nbf": now, "exp": now + 300});
+    answers(Ok(Secret::new(signed(&claims, KEY_ID))));
+    tokens.access_token("app", TokenNeed::New).await.expect("a token");
+    let asked = platform.asked.lock().expect("a list").clone();
+    assert_eq!(asked, vec![AUDIENCE; 4]);
+    for (host, audience) in [
+        ("login.microsoftonline.us", "api://AzureADTokenExchangeUSGov"),
+        ("login.partner.microsoftonline.cn", "api://AzureADTokenExchangeChina"),
+    ] {
+        assert_eq!(federated_audience(host), audience);
+    }
 }

@@ -47,6 +47,7 @@ impl Api {
             ports: world.ports(),
             tokens: Arc::new(world.tokens()),
             checks: Arc::new(InProcess::new(Arc::new(world.importer()), Duration::from_secs(10))),
+            platform_tokens: true,
             archive: None,
             sign_in: Ok(None),
             one_time_links: false,
@@ -351,4 +352,41 @@ async fn an_account_is_checked_and_an_app_that_reads_too_much_is_warned_of() {
     assert_eq!((status, &refused["codes"][0]), (409, &json!(7_000_222)), "{refused}");
     let (_, warned) = api.call(&key, "GET", "/api/v1/warnings", None).await;
     assert_eq!(warned["items"][0]["kind"], "problem", "{warned}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_proves_itself_in_one_way_and_on_aws_without_any_secret() {
+    let api = Api::new(5);
+    let key = api.key(Scope::Operator).await;
+    let mut sent = api.credential();
+    sent["federated"] = "aws".into();
+    let (status, both) = api.call(&key, "POST", "/api/v1/credentials", Some(sent.clone())).await;
+    assert_eq!((status, &both["field"]), (422, &json!("client secret")), "{both}");
+    sent.as_object_mut().expect("an object").remove("client_secret");
+    let (status, made) = api.call(&key, "POST", "/api/v1/credentials", Some(sent.clone())).await;
+    assert_eq!(
+        (status, &made["authentication"]),
+        (201, &json!({"kind": "federated_aws"})),
+        "{made}"
+    );
+    // Nothing makes such tokens here, and that is said.
+    let (status, refused) = api.call(&key, "POST", "/api/v1/credentials/app/token", None).await;
+    assert_eq!(status, 409, "{refused}");
+    sent["id"] = "none".into();
+    sent.as_object_mut().expect("an object").remove("federated");
+    assert_eq!(
+        api.call(&key, "POST", "/api/v1/credentials", Some(sent.clone()))
+            .await
+            .0,
+        422
+    );
+    let (_, both) = tests::issuer::certificate(2099);
+    sent["certificate"] = both.into();
+    let (status, made) = api.call(&key, "POST", "/api/v1/credentials", Some(sent)).await;
+    assert_eq!(
+        (status, &made["authentication"]["kind"]),
+        (201, &json!("certificate")),
+        "{made}"
+    );
+    assert!(!made.to_string().contains("PRIVATE KEY"), "{made}");
 }

@@ -40,7 +40,7 @@ pub(crate) const ROUTES: [&str; 33] = [
 ];
 
 /// Every name of a value that a page reads, in queries and in forms.
-pub(crate) const NAMES: [&str; 36] = [
+pub(crate) const NAMES: [&str; 37] = [
     "account",
     "admin_consent",
     "after",
@@ -57,6 +57,7 @@ pub(crate) const NAMES: [&str; 36] = [
     "error",
     "error_description",
     "every",
+    "federated_aws",
     "federated_token_file",
     "folders",
     "grant_type",

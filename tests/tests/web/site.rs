@@ -204,6 +204,7 @@ impl Site {
             ports: self.world.ports(),
             tokens: Arc::clone(&self.tokens) as Arc<dyn Tokens>,
             checks: self.checks(),
+            platform_tokens: false,
             archive: Some(self.world.archive()),
             sign_in: Ok(None),
             one_time_links: true,

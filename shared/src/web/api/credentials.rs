@@ -12,7 +12,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    credential::{CredentialForm, GrantType},
+    credential::{ClientCertificate, ClientInput, CredentialForm, GrantType},
+    field::FieldError,
     manage::{Manage, ManageError, shown},
     ports::TokenNeed,
     reach::Expected,
@@ -50,9 +51,38 @@ struct Sent {
     authorization_url: Option<String>,
     token_url: String,
     client_id: String,
-    client_secret: String,
+    client_secret: Option<String>,
+    /// PEM with its key.
+    certificate: Option<String>,
+    federated: Option<Federated>,
     scope: String,
     graph_url: Option<String>,
+}
+
+/// Who makes the federated token.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Federated {
+    Aws,
+}
+
+impl Sent {
+    /// How the app proves itself: one of the three.
+    fn proof(&self, platform_tokens: bool) -> Result<ClientInput, ManageError> {
+        let wrong = |reason: &str| ManageError::from(FieldError::new("client secret", reason));
+        match (&self.client_secret, &self.certificate, self.federated) {
+            (Some(secret), None, None) => Ok(ClientInput::secret(Secret::new(secret.as_str()))),
+            (None, Some(pem), None) => {
+                let certificate = ClientCertificate::from_pem(&Secret::new(pem.as_str()))?;
+                Ok(ClientInput::Certificate(Box::new(certificate)))
+            }
+            (None, None, Some(Federated::Aws)) if platform_tokens => Ok(ClientInput::FederatedAws),
+            (None, None, Some(Federated::Aws)) => Err(wrong("federated tokens of AWS are made on AWS only")),
+            _ => Err(wrong(
+                "give one of `client_secret`, `certificate` and `\"federated\": \"aws\"`",
+            )),
+        }
+    }
 }
 
 /// Mailboxes that an app must read, and must not.
@@ -92,7 +122,7 @@ async fn add(
     State(web): State<Web>,
     Body(sent): Body<Sent>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let secret = Secret::new(sent.client_secret);
+    let input = sent.proof(web.platform_tokens)?;
     let form = CredentialForm {
         id: sent.id,
         description: sent.description,
@@ -104,7 +134,7 @@ async fn add(
         graph_url: sent.graph_url,
     };
     let manage = Manage::new(&web.ports, &web.trusted, "API");
-    let (credential, warnings) = manage.add_credential(&form, &secret).await?;
+    let (credential, warnings) = manage.add_credential_with(&form, &input).await?;
     let row = Credentials::new(Arc::clone(&web.ports.store))
         .get(credential.id.as_str())
         .await?;

@@ -55,8 +55,9 @@ fn typed(fields: &Fields, id: &str) -> CredentialForm {
 }
 
 /// How the app proves itself, if anything was typed about it: one of the three, not several.
-fn proof(fields: &Fields) -> Result<Option<ClientInput>, FieldError> {
+fn proof(fields: &Fields, platform_tokens: bool) -> Result<Option<ClientInput>, FieldError> {
     let expires_at = expiry("secret expiry", fields.text("secret_expires"))?;
+    let of_platform = platform_tokens && fields.ticked("federated_aws");
     let given = (
         fields.given("client_secret"),
         fields.given("certificate"),
@@ -67,7 +68,11 @@ fn proof(fields: &Fields) -> Result<Option<ClientInput>, FieldError> {
             "secret expiry",
             "it goes with a new client secret; give both",
         )),
-        (None, None, None) => Ok(None),
+        (None, None, None) => Ok(of_platform.then_some(ClientInput::FederatedAws)),
+        _ if of_platform => Err(FieldError::new(
+            "client secret",
+            "a federated token of AWS needs no client secret, certificate or file; give the one or the other",
+        )),
         (Some(secret), None, None) => Ok(Some(ClientInput::Secret {
             secret: Secret::new(secret),
             expires_at,
@@ -137,7 +142,9 @@ fn draw(web: &Web, session: &Session, form: &CredentialForm, is_new: bool, wrong
                 textarea id="certificate" name="certificate" rows="3" autocomplete="off" spellcheck="false" aria-describedby="certificate-hint" {}
                 @if let Some(reason) = wrong.here("certificate") { p.wrong id="certificate-wrong" { (page::words(reason)) } }
             }
-            (field("federated_token_file", "federated token file", "Federated token file, instead of any secret", "The whole path of a file that somebody else writes and renews: Kubernetes, a CI runner, SPIFFE. The app trusts its issuer under Certificates & secrets, Federated credentials.", "text", "", "/var/run/secrets/azure/tokens/azure-identity-token"))
+            @if web.platform_tokens {
+                label.choice { input type="checkbox" name="federated_aws" value="yes"; " A token that AWS makes for Postroom, instead of any secret: the app trusts it under Certificates & secrets, Federated credentials (docs/client-authentication.md)" }
+            } @else { (field("federated_token_file", "federated token file", "Federated token file, instead of any secret", "The whole path of a file that somebody else writes and renews: Kubernetes, a CI runner, SPIFFE. The app trusts its issuer under Certificates & secrets, Federated credentials.", "text", "", "/var/run/secrets/azure/tokens/azure-identity-token")) }
             (field("scope", "scope", "Scope", "Client credentials: https://graph.microsoft.com/.default. Authorization code: permissions as under API permissions, for example Mail.ReadWrite offline_access; openid and profile are added.", "text", &form.scope, "Mail.ReadWrite offline_access"))
             (field("graph_url", "Graph URL", "Graph URL (optional)", "Follows from the login host. Only needed for the US Government L5 cloud and for tests.", "text", form.graph_url.as_deref().unwrap_or_default(), "https://graph.microsoft.com/v1.0"))
             div.field {
@@ -165,7 +172,7 @@ async fn blank(State(web): State<Web>, Operator(session): Operator) -> Response 
 async fn add(State(web): State<Web>, posted: Posted) -> Result<Response, Response> {
     let form = typed(&posted.fields, posted.fields.text("id"));
     let manage = Manage::new(&web.ports, &web.trusted, &posted.session.by());
-    let made = match proof(&posted.fields) {
+    let made = match proof(&posted.fields, web.platform_tokens) {
         Ok(input) => {
             // Without anything the refusal of an empty client secret says what is missing.
             let input = input.unwrap_or_else(|| ClientInput::secret(Secret::new("")));
@@ -216,7 +223,7 @@ async fn save(State(web): State<Web>, Path(id): Path<String>, posted: Posted) ->
     let row = find(&web, &id).await?;
     let form = typed(&posted.fields, row.credential.id.as_str());
     let manage = Manage::new(&web.ports, &web.trusted, &posted.session.by());
-    let changed = match proof(&posted.fields) {
+    let changed = match proof(&posted.fields, web.platform_tokens) {
         Ok(Some(ClientInput::Secret { secret, expires_at })) if posted.fields.ticked("roll") => {
             manage.edit_and_roll(&row, &form, &secret, expires_at).await
         }
