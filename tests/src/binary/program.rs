@@ -31,8 +31,8 @@ pub fn binary() -> &'static Path {
         let mut build = std::process::Command::new(setting("CARGO").unwrap_or_else(|| "cargo".into()));
         // The whole workspace, as `make test` builds it: another selection has other features and compiles twice.
         build.args(["build", "--workspace", "--bins", "--quiet", "--locked"]);
-        if target.ends_with("release") {
-            build.arg("--release");
+        if let Some(profile) = target.file_name().filter(|name| *name != "debug") {
+            build.arg("--profile").arg(profile);
         }
         let status = build
             .current_dir(env!("CARGO_MANIFEST_DIR"))
