@@ -12,7 +12,7 @@ use tracing::{Instrument as _, info, info_span};
 use crate::{
     account::{Mailbox, MailboxKey},
     archive::Archive,
-    credential::Credential,
+    credential::{Credential, GrantType},
     error::{AccountState, Next},
     graph::{AccessTokens, Counts, Governor, GraphClient, GraphError, GraphSettings, LONGEST_HOLD},
     ports::{Ports, Tokens},
@@ -331,6 +331,7 @@ impl Importer {
             base: credential.credential.graph_url.clone(),
             user,
             patience,
+            person: credential.credential.grant_type == GrantType::AuthorizationCode,
         };
         GraphClient::new(&self.ports, governor, tokens, counts, settings)
     }

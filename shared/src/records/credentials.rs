@@ -54,6 +54,10 @@ pub struct CredentialRow {
     pub grant_writes: Vec<Timestamp>,
     /// The next client secret did not work; the one before goes on working.
     pub next_refused: Option<NextRefused>,
+    /// What a policy of the tenant asked for when it refused the sign-in (`claims`, JSON): sent along with the next one.
+    pub claims: Option<String>,
+    /// Microsoft asked to be left alone until then.
+    pub not_before: Option<Timestamp>,
 }
 
 /// What a request for a token changes on the row; nothing by default.
@@ -79,6 +83,10 @@ pub struct TokenOutcome {
     pub grant_writes: Option<Vec<Timestamp>>,
     /// What became of the next client secret.
     pub next_refused: Option<Option<NextRefused>>,
+    /// What a policy asks for.
+    pub claims: Option<Option<String>>,
+    /// Until when Microsoft is left alone.
+    pub not_before: Option<Option<Timestamp>>,
     /// The settings after the next client secret took its place, and the revision they follow on.
     pub credential: Option<(Credential, i64)>,
 }
@@ -101,6 +109,8 @@ impl TokenOutcome {
         put("generation", self.generation.map(Value::from));
         put("grant_writes", self.grant_writes.as_ref().map(json));
         put("next_refused", self.next_refused.as_ref().map(json));
+        put("claims", self.claims.as_ref().map(json));
+        put("not_before", self.not_before.as_ref().map(json));
         if let Some((credential, revision)) = &self.credential {
             put("settings", Some(json(credential)));
             put("revision", Some((revision + 1).into()));
@@ -124,6 +134,8 @@ impl CredentialRow {
             generation: attribute(item, "generation")?.unwrap_or_default(),
             grant_writes: attribute(item, "grant_writes")?.unwrap_or_default(),
             next_refused: attribute(item, "next_refused")?,
+            claims: attribute(item, "claims")?,
+            not_before: attribute(item, "not_before")?,
         })
     }
 }

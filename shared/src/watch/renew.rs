@@ -148,6 +148,8 @@ mod tests {
             generation: 1,
             grant_writes: Vec::new(),
             next_refused: None,
+            claims: None,
+            not_before: None,
         }
     }
 
