@@ -154,6 +154,8 @@ mod tests {
             expected: shared::reach::Expected::default(),
             reach: None,
             reach_looks: 0,
+            claims: None,
+            not_before: None,
         }
     }
 

@@ -118,8 +118,7 @@ impl Runner {
             ..RunOptions::new(trigger)
         };
         // What a run did is logged by the run itself.
-        // On the heap from here on: those that wait for a place, all of 2,000 after a start, must not hold the room of a run.
-        match Box::pin(self.importer.run(account, &options)).await {
+        match self.importer.run(account, &options).await {
             Ok(report) => {
                 for problem in &report.problems {
                     warn!(

@@ -36,6 +36,8 @@ pub struct GraphSettings {
     pub user: Option<String>,
     /// The longest wait within a run.
     pub patience: Duration,
+    /// A person signed in; else the app asks for itself.
+    pub person: bool,
 }
 
 /// The Graph of one mailbox, for one run.

@@ -9,7 +9,14 @@ use http::{HeaderMap, header};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::{catalogue, error::Next, message::cut, oauth::TokenError, ports::HttpError, time::between};
+use crate::{
+    catalogue,
+    error::Next,
+    message::cut,
+    oauth::{Challenge, TokenError},
+    ports::HttpError,
+    time::between,
+};
 
 /// The kinds of failure.
 #[derive(Debug)]
@@ -25,6 +32,11 @@ pub enum GraphErrorKind {
     Token(Box<TokenError>),
     /// The access token is refused, and a new one, too.
     Unauthorized,
+    /// A policy of the tenant wants more than the token shows (claims challenge): the same sign-in brings no other token.
+    Challenged {
+        /// Somebody signed in and can do so again; else the app itself is meant.
+        person: bool,
+    },
     /// A right is missing.
     Forbidden,
     /// There is no Exchange Online mailbox of that name.
@@ -100,7 +112,11 @@ impl GraphError {
             },
             GraphErrorKind::Unavailable => Next::Retry { after: None },
             GraphErrorKind::Token(error) => error.next(),
-            GraphErrorKind::Unauthorized | GraphErrorKind::Forbidden | GraphErrorKind::Closed => Next::FixCredential,
+            GraphErrorKind::Challenged { person: true } => Next::Reauthorize,
+            GraphErrorKind::Challenged { person: false }
+            | GraphErrorKind::Unauthorized
+            | GraphErrorKind::Forbidden
+            | GraphErrorKind::Closed => Next::FixCredential,
             GraphErrorKind::NoMailbox | GraphErrorKind::NotFound => Next::FixAccount,
             GraphErrorKind::Reset => Next::ResetCursor,
             GraphErrorKind::Corrupt | GraphErrorKind::NoMime => Next::Quarantine,
@@ -129,6 +145,7 @@ impl GraphError {
                 | GraphErrorKind::Forbidden
                 | GraphErrorKind::NoMailbox
                 | GraphErrorKind::Closed
+                | GraphErrorKind::Challenged { .. }
         )
     }
 }
@@ -252,6 +269,31 @@ pub(super) fn final_kind(status: u16, code: &str) -> GraphErrorKind {
 pub(super) fn is_kept_out(status: u16, code: &str, message: &str) -> bool {
     matches!(final_kind(status, code), GraphErrorKind::Forbidden)
         && (message.contains("[RAOP]") || message.contains("OData is disabled"))
+}
+
+/// The kind of policy that wants more, in words, as far as the answer says so.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Policy(pub(super) Option<&'static str>);
+
+/// Whether the answer wants more of a policy.
+pub(super) fn challenge(status: u16, headers: &HeaderMap, code: &str) -> Option<Policy> {
+    match (status, Challenge::of_headers(headers)) {
+        (401 | 403, Some(asked)) => Some(Policy(asked.0.and_then(|asked| asked.policy()))),
+        (401 | 403, None) if any(code, &["insufficient_claims", "insufficientClaims"]) => Some(Policy(None)),
+        _ => None,
+    }
+}
+
+/// The sentence for an admin about a challenge.
+pub(super) fn challenged(call: &str, status: u16, policy: Option<&str>, person: bool) -> String {
+    let advice = catalogue::of_graph(status, "insufficient_claims").sentence();
+    let policy = policy.map_or_else(String::new, |policy| format!(". Microsoft says: {policy}"));
+    let app = if person {
+        ""
+    } else {
+        ". No person signs in here: the policy is one for workload identities"
+    };
+    format!("{call}: {advice}{policy}{app} (HTTP {status}, insufficient_claims)")
 }
 
 /// The sentence for an admin: what, why, where to mend it.

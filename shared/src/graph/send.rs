@@ -18,8 +18,8 @@ use super::{
     coding::{self, Coding},
     counts::Kind,
     error::{
-        Envelope, EnvelopeError, GraphError, GraphErrorKind, Verdict, final_kind, is_kept_out, retry_after, sentence,
-        verdict,
+        Envelope, EnvelopeError, GraphError, GraphErrorKind, Policy, Verdict, challenge, challenged, final_kind,
+        is_kept_out, retry_after, sentence, verdict,
     },
     governor::{REQUESTS_PER_WINDOW, Slot, Wait},
 };
@@ -46,6 +46,8 @@ struct No {
     empty: bool,
     after: Option<Duration>,
     request_id: Option<String>,
+    /// A policy wants more; of which kind, if the answer says so.
+    challenge: Option<Policy>,
 }
 
 impl No {
@@ -60,12 +62,22 @@ impl No {
         Self {
             call: call.kind.words(),
             status: parts.status.as_u16(),
+            challenge: challenge(parts.status.as_u16(), &parts.headers, &code),
             code: cut(&code, 100),
             message,
             empty: bytes.is_empty(),
             after: retry_after(&parts.headers, now),
             request_id: text(&parts.headers, "request-id"),
         }
+    }
+
+    /// A policy's word is no matter of the token's age: neither a new one nor another try changes it.
+    fn refused_by_policy(&self, person: bool) -> Option<GraphError> {
+        let Policy(policy) = self.challenge?;
+        Some(GraphError {
+            what: challenged(self.call, self.status, policy, person),
+            ..self.error(GraphErrorKind::Challenged { person })
+        })
     }
 
     fn error(&self, kind: GraphErrorKind) -> GraphError {
@@ -128,6 +140,9 @@ impl GraphClient {
             let no = No::read(call, &parts, body, self.clock.now()).await;
             drop(slot);
             debug!(kind = ?call.kind, url = %SafeUrl(&call.url), status = no.status, code = no.code, request_id = no.request_id, client_request_id = id, "Graph said no");
+            if let Some(error) = no.refused_by_policy(self.settings.person) {
+                return Err(error);
+            }
             match verdict(no.status, &no.code, no.empty, no.after) {
                 Verdict::Wait(wish) => self.told_to_wait(call, &no, wish, &mut tries)?,
                 Verdict::Again(wish) => {

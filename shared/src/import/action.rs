@@ -131,7 +131,8 @@ pub(super) async fn act(
             | GraphErrorKind::Token(_)
             | GraphErrorKind::Unauthorized
             | GraphErrorKind::NoMailbox
-            | GraphErrorKind::Closed => Acted::Stop(error),
+            | GraphErrorKind::Closed
+            | GraphErrorKind::Challenged { .. } => Acted::Stop(error),
             _ => {
                 action.attempts += 1;
                 action.next_try = later(now, action.attempts);

@@ -1,5 +1,7 @@
 //! Reading a page and telling what is new on it. The cursor stays where it is: it moves with the commit.
 
+mod listing;
+
 use std::{collections::HashSet, sync::Arc};
 
 use jiff::Timestamp;
@@ -11,7 +13,6 @@ use crate::{
     message::{Disposition, Envelope, ImmutableId, Message, MessageKey},
     ports::{Query, Store},
     records::{RecordError, accounts::Accounts, messages::Messages},
-    time::between,
 };
 
 use super::{
@@ -20,19 +21,13 @@ use super::{
     rules,
 };
 
+use listing::{Listing, may_be_missing};
+
 /// How many pages in a row may say the same, or nothing, before the walk is taken for a loop.
 const SAME_PAGES: u32 = 3;
 const EMPTY_PAGES: u32 = 500;
 /// The same of a folder whose delta has not worked for a while: every run asks, and need not ask five hundred times.
 const EMPTY_PAGES_OF_A_PROBE: u32 = 20;
-
-/// Pages of the list of a folder without changes that are read in any case, and further ones as long as they bring
-/// something: what is new is at the beginning. The whole list is read once a day.
-const PAGES_OF_A_LIST: u32 = 3;
-/// How often in a run a walk through a list is repeated until it shows nothing more: pages shift while mail is moved away.
-const LISTS_OF_A_RUN: u32 = 2;
-/// Mail that came so lately stands at the beginning of the list, which every run reads.
-const LATELY: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Reading one folder, within one run.
 #[derive(Debug)]
@@ -54,17 +49,6 @@ pub(super) struct Reader {
     resets_here: u32,
     /// Fingerprints of mail from before the start, read when first needed.
     before: Option<HashSet<u64>>,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Listing {
-    link: Option<String>,
-    /// Pages read since its beginning.
-    pages: u32,
-    /// Times it was begun in this run.
-    lists: u32,
-    /// This time it showed mail that was not known yet, or may have.
-    grew: bool,
 }
 
 /// A message that is to be looked after.
@@ -134,13 +118,7 @@ impl Reader {
             );
             at.walk_anew();
         }
-        // What begins anew, once a day, asks for changes first.
-        let listed = at.no_delta && (at.walk != Walk::Again || at.link.is_some());
-        let listing = listed.then(|| Listing {
-            link: at.link.clone(),
-            grew: at.link.is_some(),
-            ..Listing::default()
-        });
+        let listing = Listing::of(&at);
         Self {
             key,
             // A folder fed by listing is asked for its delta once, with the smallest page.
@@ -180,36 +158,6 @@ impl Reader {
             Err(error) => self.trouble(error, &mut page)?,
         }
         Ok(page)
-    }
-
-    /// Either the folder is gone, or its changes are not offered: the folder itself tells.
-    async fn without_delta(
-        &mut self,
-        context: &Context<'_>,
-        error: GraphError,
-        page: &mut Page,
-    ) -> Result<(), PageError> {
-        match context.client.folder(&self.at.id).await {
-            Err(folder) if matches!(folder.kind, GraphErrorKind::NotFound | GraphErrorKind::Refused) => {
-                self.trouble(error, page)
-            }
-            Err(folder) => Err(PageError::Graph(folder)),
-            // Without a link it shows whether that is all.
-            Ok(_) if self.at.link.is_some() && error.status != Some(501) => {
-                self.reset(page, "Microsoft does not know its own link any more", error.request_id);
-                Ok(())
-            }
-            Ok(_) => {
-                // Whatever is on its list may be new: it is read as a whole.
-                self.at.walk_anew();
-                self.at.no_delta = true;
-                let what = format!(
-                    "Microsoft does not offer the changes of this folder ({error}); its list is read instead, and once a day as a whole. In some national clouds that stays so"
-                );
-                self.feed_by_listing(page, what, error.request_id.clone());
-                Ok(())
-            }
-        }
     }
 
     fn problem(&mut self, page: &mut Page, what: String, request_id: Option<String>) {
@@ -285,54 +233,6 @@ impl Reader {
         Ok(())
     }
 
-    fn feed_by_listing(&mut self, page: &mut Page, what: String, request_id: Option<String>) {
-        self.at.listing = Some(what.clone());
-        self.problem(page, what, request_id);
-        self.listing = Some(Listing::default());
-        self.links.clear();
-    }
-
-    /// The page of the list where it would have gone on is not taken any more.
-    fn forget_list(&mut self) {
-        if self.at.no_delta {
-            self.at.link = None;
-        }
-    }
-
-    /// The list has no more. A walk through it ends with a list that shows nothing new: whatever a first walk passes
-    /// over is known from then on, and what others moved away meanwhile hid the same number of mails.
-    fn listed(&mut self, now: Timestamp) {
-        self.done = true;
-        let Some(listing) = self.listing.as_mut().filter(|_| self.at.no_delta) else {
-            return;
-        };
-        if self.at.walk == Walk::Following || !listing.grew {
-            self.at.listed(now);
-            return;
-        }
-        let lists = listing.lists + 1;
-        self.at.link = None;
-        if lists < LISTS_OF_A_RUN {
-            self.done = false;
-            self.links.clear();
-            *listing = Listing {
-                lists,
-                ..Listing::default()
-            };
-        }
-    }
-
-    /// Whether the rest of the list can wait for the daily walk.
-    fn enough_listed(&self, page: &Page) -> bool {
-        self.at.no_delta
-            && self.at.walk == Walk::Following
-            && page.found.is_empty()
-            && self
-                .listing
-                .as_ref()
-                .is_some_and(|listing| listing.pages >= PAGES_OF_A_LIST)
-    }
-
     /// A reset is a normal outcome: once per run the folder is walked anew; three in a row are said loudly.
     fn reset(&mut self, page: &mut Page, why: &str, request_id: Option<String>) {
         self.at.resets += 1;
@@ -361,11 +261,7 @@ impl Reader {
 
     fn go_on(&mut self, now: Timestamp, mail: MailPage, page: &mut Page) {
         let ids = hash_of(&mail);
-        if let Some(listing) = &mut self.listing {
-            listing.pages += 1;
-            let old = |found: &Found| found.envelope.received.is_none_or(|at| between(at, now) > LATELY);
-            listing.grew |= !page.before.is_empty() || page.found.iter().any(old);
-        }
+        self.count_page(page, now);
         match mail.link {
             PageLink::End => self.listed(now),
             PageLink::Next(_) if self.enough_listed(page) => self.done = true,
@@ -398,14 +294,8 @@ impl Reader {
                     }
                     return;
                 }
-                match &mut self.listing {
-                    Some(listing) => {
-                        // A long list goes on in the next run, until it was read once.
-                        if self.at.no_delta && self.at.walk != Walk::Following {
-                            self.at.link = Some(link.clone());
-                        }
-                        listing.link = Some(link);
-                    }
+                match self.listing {
+                    Some(_) => self.list_on(link),
                     None => {
                         self.at.link = Some(link);
                         self.at.query = DELTA_QUERY;
@@ -520,16 +410,6 @@ async fn is_nobodys_debt(context: &Context<'_>, record: &Message) -> Result<bool
         Ok(_) => Ok(false),
         Err(RecordError::Missing { .. }) => Ok(true),
         Err(error) => Err(error),
-    }
-}
-
-/// Whether a folder's changes were answered as what does not exist: the folder is gone, or changes are not offered.
-fn may_be_missing(error: &GraphError, with_link: bool) -> bool {
-    match error.status {
-        _ if matches!(error.kind, GraphErrorKind::Reset) => false,
-        Some(404 | 501) => true,
-        Some(400) => !with_link,
-        _ => false,
     }
 }
 

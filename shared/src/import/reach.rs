@@ -124,6 +124,8 @@ impl Importer {
             base: row.credential.graph_url.clone(),
             user: Some(mailbox.to_owned()),
             patience,
+            // Only apps that ask for themselves have a reach.
+            person: false,
         };
         let governor = Arc::new(Governor::new(Arc::clone(&self.ports.clock), BTreeMap::new()));
         let client = GraphClient::new(

@@ -12,7 +12,7 @@ use tracing::{Instrument as _, info, info_span};
 use crate::{
     account::{Mailbox, MailboxKey},
     archive::Archive,
-    credential::Credential,
+    credential::{Credential, GrantType},
     error::{AccountState, Next},
     graph::{AccessTokens, Counts, Governor, GraphClient, GraphError, GraphSettings, LONGEST_HOLD},
     ports::{Ports, Tokens},
@@ -180,7 +180,8 @@ impl Importer {
     pub async fn run(&self, account: &str, options: &RunOptions) -> Result<RunReport, RunError> {
         let run = self.ports.rng.hex(8);
         let span = info_span!("run", account, run, trigger = options.trigger);
-        self.run_inside(account, &run, options).instrument(span).await
+        // On the heap, and only from here on: what waits for its turn to run must not hold the room of a run.
+        Box::pin(self.run_inside(account, &run, options)).instrument(span).await
     }
 
     async fn run_inside(&self, account: &str, run: &str, options: &RunOptions) -> Result<RunReport, RunError> {
@@ -331,6 +332,7 @@ impl Importer {
             base: credential.credential.graph_url.clone(),
             user,
             patience,
+            person: credential.credential.grant_type == GrantType::AuthorizationCode,
         };
         GraphClient::new(&self.ports, governor, tokens, counts, settings)
     }

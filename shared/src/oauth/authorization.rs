@@ -38,6 +38,8 @@ pub struct Begin<'a> {
     pub rebind: bool,
     /// The session that asked for it.
     pub session: Option<String>,
+    /// What a policy of the tenant asked for when it refused the last token (`claims`, JSON).
+    pub claims: Option<&'a str>,
 }
 
 /// A browser that can be sent on.
@@ -156,7 +158,7 @@ impl AuthorizationFlow {
             .await?;
         let proof = proof(state.expose(), &cookie, &salt);
         let location = match begin.errand {
-            Errand::SignIn => authorization_url(credential, &pending, &state, &proof),
+            Errand::SignIn => authorization_url(credential, &pending, &state, &proof, begin.claims),
             Errand::AdminConsent => consent_url(credential, &pending, &state),
         };
         Ok(Begun { location, key, cookie })
@@ -189,9 +191,15 @@ fn expected_issuer(credential: &Credential) -> Option<String> {
 }
 
 /// The typed URL with what the protocol needs; what the admin typed stays, but for these.
-fn authorization_url(credential: &Credential, pending: &Pending, state: &Secret, proof: &Proof) -> Url {
+fn authorization_url(
+    credential: &Credential,
+    pending: &Pending,
+    state: &Secret,
+    proof: &Proof,
+    claims: Option<&str>,
+) -> Url {
     let challenge = challenge(proof);
-    let ours = [
+    let mut ours = vec![
         ("client_id", credential.client_id.as_str()),
         ("response_type", "code"),
         ("response_mode", "query"),
@@ -202,6 +210,7 @@ fn authorization_url(credential: &Credential, pending: &Pending, state: &Secret,
         ("code_challenge", &challenge),
         ("code_challenge_method", "S256"),
     ];
+    ours.extend(claims.map(|claims| ("claims", claims)));
     let base = credential.authorization_url.as_ref().unwrap_or(&credential.token_url);
     merged(base.clone(), &ours)
 }

@@ -51,6 +51,9 @@ pub(super) struct ErrorBody {
     pub(super) correlation_id: Option<String>,
     #[serde(default)]
     pub(super) suberror: Option<String>,
+    /// What a policy asks for beside: JSON in a text.
+    #[serde(default)]
+    pub(super) claims: Option<String>,
 }
 
 impl std::fmt::Display for ErrorBody {

@@ -14,7 +14,10 @@ use crate::{
     records::RecordError,
 };
 
-use super::entra::ErrorBody;
+use super::{
+    challenge::{self, Challenge},
+    entra::ErrorBody,
+};
 
 /// How long a number that heals by itself is left alone (AADSTS50196: Microsoft saw a loop, and more of it prolongs it).
 const LATER: Duration = Duration::from_secs(300);
@@ -55,6 +58,12 @@ pub struct TokenError {
     pub codes: Vec<u32>,
     /// What Microsoft's support asks for: trace and correlation id.
     pub trace: Option<String>,
+    /// The wait was Microsoft's own wish or a number that stands for one, not ours.
+    #[serde(default)]
+    pub(super) microsofts_wish: bool,
+    /// What a policy asks for: to be sent along when somebody signs in again (`claims`, JSON).
+    #[serde(default)]
+    pub(super) claims: Option<String>,
     /// Microsoft refused this very grant (`invalid_grant`), not the person's present rights.
     pub(super) grant: bool,
 }
@@ -94,6 +103,8 @@ impl TokenError {
             what: what.into(),
             codes: Vec::new(),
             trace: None,
+            microsofts_wish: false,
+            claims: None,
             grant: false,
         }
     }
@@ -126,6 +137,12 @@ impl TokenError {
                 )
             }
         };
+        let challenge = body.claims.as_deref().and_then(Challenge::parse);
+        let what = if kind == TokenErrorKind::SignIn {
+            with_policy(what, challenge.as_ref(), body.suberror.as_deref())
+        } else {
+            what
+        };
         let trace = match (&body.trace_id, &body.correlation_id) {
             (None, None) => None,
             (trace, correlation) => Some(format!(
@@ -139,18 +156,23 @@ impl TokenError {
             grant: kind == TokenErrorKind::SignIn
                 && body.error == "invalid_grant"
                 && body.suberror.as_deref() != Some("consent_required"),
+            microsofts_wish: matches!(kind, TokenErrorKind::Transient { after: Some(_) }),
             kind,
             codes,
             trace,
+            claims: challenge.map(|challenge| challenge.claims().to_owned()),
         }
     }
 
     pub(super) fn from_status(status: u16, after: Option<Duration>) -> Self {
         if status == 429 || status >= 500 {
-            Self::plain(
-                TokenErrorKind::Transient { after },
-                format!("the login host is busy (HTTP {status}); it is asked again by itself"),
-            )
+            Self {
+                microsofts_wish: true,
+                ..Self::plain(
+                    TokenErrorKind::Transient { after },
+                    format!("the login host is busy (HTTP {status}); it is asked again by itself"),
+                )
+            }
         } else {
             Self::plain(
                 TokenErrorKind::Unforeseen,
@@ -180,6 +202,18 @@ impl From<RecordError> for TokenError {
             _ => TokenErrorKind::Storage,
         };
         Self::plain(kind, error.to_string())
+    }
+}
+
+/// The same with the kind of policy and the help there is, where the answer tells.
+fn with_policy(what: String, challenge: Option<&Challenge>, suberror: Option<&str>) -> String {
+    let policy = challenge.and_then(Challenge::policy);
+    let help = suberror.and_then(challenge::help);
+    let more: Vec<&str> = policy.into_iter().chain(help).collect();
+    if more.is_empty() {
+        what
+    } else {
+        format!("{what}. Microsoft says: {}", more.join("; "))
     }
 }
 

@@ -11,9 +11,11 @@
 //! | `client.rs` | how the app proves itself: secrets in turn, certificate, federated token |
 //! | `entrance.rs` | the console's own sign-in: who is it, and what may they do |
 //! | `entra.rs` | the token endpoint on the wire |
+//! | `challenge.rs` | what a policy of the tenant asks for: claims, in words and fit to be sent back |
 //! | `error.rs` | what failures mean; their words are the catalogue's |
 
 mod authorization;
+mod challenge;
 mod client;
 mod entra;
 mod entrance;
@@ -27,6 +29,7 @@ mod token;
 
 pub use authorization::{AuthorizationFlow, Begin, Begun, Proof, entra_origin, sha256_hex};
 pub(crate) use authorization::{derive, proof, random};
+pub(crate) use challenge::Challenge;
 pub use client::{FederatedTokens, NoToken, federated_audience};
 pub use entrance::{Entrance, Visitor};
 pub use error::{TokenError, TokenErrorKind};

@@ -184,6 +184,7 @@ fn refused(row: &CredentialRow, error: TokenError, now: Timestamp, outcome: &mut
                     kind: TokenErrorKind::Transient {
                         after: Some(SECOND_LOOK),
                     },
+                    microsofts_wish: false,
                     ..error
                 };
             }
@@ -192,6 +193,7 @@ fn refused(row: &CredentialRow, error: TokenError, now: Timestamp, outcome: &mut
                     kind: TokenErrorKind::Transient {
                         after: SECOND_LOOK.checked_sub(between(first, now)),
                     },
+                    microsofts_wish: false,
                     ..error
                 };
             }
@@ -199,6 +201,7 @@ fn refused(row: &CredentialRow, error: TokenError, now: Timestamp, outcome: &mut
         }
     }
     outcome.needs_sign_in = Some(true);
+    outcome.claims = Some(error.claims.clone());
     let why = if error.grant && row.interrupted {
         format!(
             "{}. Postroom was stopped in the moment in which Microsoft renewed the sign-in, so the renewed one may be lost",

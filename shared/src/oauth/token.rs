@@ -37,6 +37,8 @@ const WAIT: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(200);
 /// A token is not renewed before it is this old, or the vault's versions of a day would not last.
 const YOUNG: Duration = Duration::from_mins(50);
+/// The longest that Microsoft is left alone, whatever it asked for.
+const LONGEST_WAIT: Duration = Duration::from_mins(15);
 /// A credential that waits for somebody to sign in asks by itself this often, since it may heal.
 const ASK_AGAIN: Duration = Duration::from_hours(1);
 
@@ -157,6 +159,28 @@ impl TokenService {
         }
     }
 
+    /// While Microsoft wants to be left alone: the token on record while it lasts, or how long to wait.
+    fn left_alone(&self, row: &CredentialRow, need: &TokenNeed) -> Option<Result<TokenInfo, TokenError>> {
+        let now = self.ports.clock.now();
+        let wait = between(now, row.not_before?);
+        // A wait longer than any that is written down comes from a clock that was wrong.
+        if wait.is_zero() || wait > LONGEST_WAIT || *need == TokenNeed::New {
+            return None;
+        }
+        if let (Some(token), TokenNeed::Usable) = (&row.token, need)
+            && token.settings == settings_digest(row)
+            && between(now, token.expires_at) >= USABLE_FOR
+        {
+            return Some(Ok(info_of(&row.credential, token, false)));
+        }
+        let kind = TokenErrorKind::Transient { after: Some(wait) };
+        let what = format!(
+            "Microsoft asked not to be asked for a token of credential `{}` for a while; it goes on by itself",
+            row.credential.id
+        );
+        Some(Err(TokenError::plain(kind, what)))
+    }
+
     async fn ask(&self, row: &CredentialRow, fence: i64, need: &TokenNeed) -> Result<TokenInfo, TokenError> {
         let mut outcome = TokenOutcome::default();
         let asked = match row.credential.grant_type {
@@ -200,6 +224,13 @@ impl TokenService {
                 // A transient failure is no state of the credential: the next request tells.
                 if !matches!(error.kind, TokenErrorKind::Transient { .. } | TokenErrorKind::Refused) {
                     outcome.problem = Some(Some(error.what.clone()));
+                }
+                // Many accounts ask for one credential, and each would go on where Microsoft told another to wait.
+                if let TokenErrorKind::Transient { after: Some(after) } = error.kind
+                    && error.microsofts_wish
+                {
+                    let until = plus(self.ports.clock.now(), after.min(LONGEST_WAIT));
+                    outcome.not_before = Some(Some(until));
                 }
                 self.credentials.finish(id, fence, &outcome).await?;
                 Err(error)
@@ -320,6 +351,8 @@ impl TokenService {
         outcome.needs_sign_in = Some(false);
         outcome.refused_at = Some(None);
         outcome.interrupted = Some(false);
+        outcome.claims = Some(None);
+        outcome.not_before = Some(None);
         Ok(())
     }
 
@@ -432,6 +465,9 @@ impl Tokens for TokenService {
         }
         if let Some(error) = self.waits(&row, &need) {
             return Err(error);
+        }
+        if let Some(wait) = self.left_alone(&row, &need) {
+            return wait;
         }
         let _alone = self.alone(credential).await;
         let asked = match self.lease(credential, &need).await? {

@@ -61,6 +61,10 @@ pub struct CredentialRow {
     pub reach: Option<Reach>,
     /// Counts changes of both.
     pub reach_looks: i64,
+    /// What a policy of the tenant asked for when it refused the sign-in (`claims`, JSON): sent along with the next one.
+    pub claims: Option<String>,
+    /// Microsoft asked to be left alone until then.
+    pub not_before: Option<Timestamp>,
 }
 
 /// What a request for a token changes on the row; nothing by default.
@@ -86,6 +90,10 @@ pub struct TokenOutcome {
     pub grant_writes: Option<Vec<Timestamp>>,
     /// What became of the next client secret.
     pub next_refused: Option<Option<NextRefused>>,
+    /// What a policy asks for.
+    pub claims: Option<Option<String>>,
+    /// Until when Microsoft is left alone.
+    pub not_before: Option<Option<Timestamp>>,
     /// The settings after the next client secret took its place, and the revision they follow on.
     pub credential: Option<(Credential, i64)>,
 }
@@ -108,6 +116,8 @@ impl TokenOutcome {
         put("generation", self.generation.map(Value::from));
         put("grant_writes", self.grant_writes.as_ref().map(json));
         put("next_refused", self.next_refused.as_ref().map(json));
+        put("claims", self.claims.as_ref().map(json));
+        put("not_before", self.not_before.as_ref().map(json));
         if let Some((credential, revision)) = &self.credential {
             put("settings", Some(json(credential)));
             put("revision", Some((revision + 1).into()));
@@ -134,6 +144,8 @@ impl CredentialRow {
             expected: attribute(item, "expected")?.unwrap_or_default(),
             reach: attribute(item, "reach")?,
             reach_looks: number(item, "reach_looks"),
+            claims: attribute(item, "claims")?,
+            not_before: attribute(item, "not_before")?,
         })
     }
 }

@@ -151,6 +151,8 @@ mod tests {
             expected: crate::reach::Expected::default(),
             reach: None,
             reach_looks: 0,
+            claims: None,
+            not_before: None,
         }
     }
 

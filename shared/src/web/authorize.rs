@@ -12,7 +12,7 @@ use axum::{
 use maud::{Markup, html};
 
 use crate::{
-    credential::{Credential, GrantType},
+    credential::GrantType,
     oauth::{AuthorizationFlow, Begin},
     ports::TokenNeed,
     records::{
@@ -88,24 +88,19 @@ pub(super) enum Beginner {
 }
 
 /// Begins, and sends the browser to Microsoft with the flow's cookie.
-pub(super) async fn send_on(
-    web: &Web,
-    credential: &Credential,
-    errand: Errand,
-    rebind: bool,
-    by: Beginner,
-) -> Response {
+pub(super) async fn send_on(web: &Web, row: &CredentialRow, errand: Errand, rebind: bool, by: Beginner) -> Response {
     let (session, launch) = match by {
         Beginner::Session(key) => (Some(key), None),
         Beginner::Launch(token) => (None, Some(token)),
     };
     let flow = AuthorizationFlow::new(web.ports.clone());
     let begin = Begin {
-        credential,
+        credential: &row.credential,
         errand,
         redirect_uri: web.redirect_uri(),
         rebind,
         session,
+        claims: row.claims.as_deref(),
     };
     match flow.begin(begin).await {
         Ok(begun) => {
@@ -149,7 +144,7 @@ async fn key(State(web): State<Web>, Path(id): Path<String>, posted: Posted) -> 
     if credential.grant_type == GrantType::AuthorizationCode {
         return Ok(send_on(
             &web,
-            credential,
+            &row,
             Errand::SignIn,
             rebind,
             Beginner::Session(posted.session.key),
@@ -196,7 +191,7 @@ async fn consent(State(web): State<Web>, Path(id): Path<String>, posted: Posted)
     .await?;
     Ok(send_on(
         &web,
-        &row.credential,
+        &row,
         Errand::AdminConsent,
         false,
         Beginner::Session(posted.session.key),

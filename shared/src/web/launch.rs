@@ -162,7 +162,7 @@ async fn take(State(web): State<Web>, fields: Fields) -> Response {
                 Ok(_) => return page::trouble("nobody signs in for client credentials"),
                 Err(error) => return page::trouble(&error.to_string()),
             };
-            authorize::send_on(&web, &row.credential, Errand::SignIn, rebind, Beginner::Launch(token)).await
+            authorize::send_on(&web, &row, Errand::SignIn, rebind, Beginner::Launch(token)).await
         }
         Ok(None) => used(),
         Err(error) => page::trouble(&error.to_string()),

@@ -7,6 +7,7 @@ use crate::graph::{GraphError, RequestIds, Scene};
 use crate::simulator::Simulator;
 use crate::wire::{Call, Reply, empty, set, typed};
 use axum::body::Body;
+use base64::Engine as _;
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -46,6 +47,16 @@ pub(crate) fn whole_answer(simulator: &Simulator, call: &Call, fault: &Fault) ->
             "InvalidAuthenticationToken",
             "Lifetime validation failed, the token is expired.",
         ),
+        Fault::ClaimsChallenge { claims } => {
+            let words = "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: TokenCreatedWithOutdatedPolicies";
+            let mut reply = error(401, "InvalidAuthenticationToken", words);
+            let claims = base64::engine::general_purpose::STANDARD.encode(claims);
+            let challenge = format!(
+                "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", error=\"insufficient_claims\", claims=\"{claims}\""
+            );
+            set(&mut reply, "www-authenticate", &challenge);
+            reply
+        }
         Fault::AccessDenied => GraphError::denied().reply(&request),
         Fault::EmptyNotFound => empty(404),
         Fault::MimeConversion => error(

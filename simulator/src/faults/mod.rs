@@ -157,6 +157,11 @@ pub enum Fault {
     TokenExpired,
     /// 403 `ErrorAccessDenied`.
     AccessDenied,
+    /// 401 with a claims challenge in `WWW-Authenticate`: a Conditional Access policy wants more.
+    ClaimsChallenge {
+        /// The claims, as JSON.
+        claims: String,
+    },
     /// 404 without a body, of something that exists.
     EmptyNotFound,
     /// The body ends after so many bytes.

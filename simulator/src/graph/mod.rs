@@ -315,7 +315,7 @@ pub(crate) fn dress(simulator: &Simulator, call: &Call, request: &RequestIds, re
     set(reply, "strict-transport-security", "max-age=31536000");
     set(reply, "date", &crate::clock::http_date(simulator.now_ms()));
     let status = reply.status().as_u16();
-    if status == 401 {
+    if status == 401 && !reply.headers().contains_key("www-authenticate") {
         set(
             reply,
             "www-authenticate",
