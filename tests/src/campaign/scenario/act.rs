@@ -6,6 +6,7 @@ use shared::{
     import::reconcile,
     ports::{Clock as _, Tokens as _},
     records::{accounts::Accounts, credentials::Credentials},
+    watch::mend_schedules,
 };
 
 use super::{Scenario, Set};
@@ -53,6 +54,11 @@ impl Set {
                     }
                 };
                 tokio::join!(self.run(&importer, "desk"), admin);
+            }
+            Scenario::Schedules => {
+                let ports = world.ports();
+                let _ = mend_schedules(&*ports.scheduler, &Accounts::new(ports.store)).await;
+                self.run(&importer, "desk").await;
             }
             Scenario::CleanUp => {
                 if let Ok(row) = Accounts::new(world.ports().store).get("desk").await {

@@ -8,6 +8,7 @@ use shared::{
     ports::{Clock as _, TokenNeed, Tokens as _},
     records::{accounts::Accounts, credentials::Credentials, debts::Debts},
     secret::Secret,
+    watch::mend_schedules,
 };
 
 use simulator::TrueMessage;
@@ -94,6 +95,12 @@ impl Set {
                     manage.remove_credential(&row).await.expect("removed");
                 }
             }
+            Scenario::Schedules => {
+                let (scheduler, accounts) = (world.ports().scheduler, Accounts::new(world.store()));
+                mend_schedules(&*scheduler, &accounts).await.expect("mended");
+                let (_, again) = mend_schedules(&*scheduler, &accounts).await.expect("nothing to mend");
+                assert_eq!(again, 0, "what is right is put right again");
+            }
             Scenario::Start => {
                 world.run("desk").await;
                 tokio::time::sleep(Duration::from_secs(60)).await;
@@ -147,7 +154,7 @@ impl Set {
                     assert!(self.is_done(&one), "not acted on: {one:?}");
                 }
             }
-            Scenario::Edit | Scenario::Removal => {
+            Scenario::Edit | Scenario::Removal | Scenario::Schedules => {
                 let schedules = world.ports().scheduler.list().await.expect("schedules");
                 let wanted = shared::manage::schedule_of(&world.row("desk").await.account);
                 assert_eq!(schedules, [wanted], "the schedule says what the account says");

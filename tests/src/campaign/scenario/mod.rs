@@ -66,6 +66,8 @@ pub enum Scenario {
     Removal,
     /// An admin removes a credential that nothing applies any more, with all its secrets.
     Retirement,
+    /// Schedules do not say what the accounts say: one was changed by hand, one is of an account that is no more.
+    Schedules,
     /// Events wait that could not be sent.
     Outbox,
     /// The archive is freed of what dead runs left.
@@ -100,7 +102,7 @@ fn mail(number: usize, body: &str) -> String {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::FirstImport,
         Self::Idle,
         Self::Backlog,
@@ -122,6 +124,7 @@ impl Scenario {
         Self::Edit,
         Self::Removal,
         Self::Retirement,
+        Self::Schedules,
         Self::Outbox,
         Self::CleanUp,
         Self::Throttled,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use shared::{
     account::{AfterImport, FolderName, Mailbox, Start},
+    manage::schedule_of,
     memory::PublisherFault,
     ports::Stage,
 };
@@ -55,8 +56,11 @@ impl Set {
             Scenario::Debts => {
                 self.plain(0..3);
                 self.usual(|_| {}).await;
-                world.owe(1).await;
-                tokio::time::sleep(Duration::from_secs(600)).await;
+                // Twice, so that what is owed was noted once more.
+                for pause in [90, 600] {
+                    world.owe(1).await;
+                    tokio::time::sleep(Duration::from_secs(pause)).await;
+                }
             }
             Scenario::Poison => {
                 self.plain(0..2);
@@ -91,6 +95,17 @@ impl Set {
                 self.imported(2).await;
                 let old = world.add_delegated("old", SCOPE).await;
                 world.sign_in(&old, ADA).await.expect("signed in");
+            }
+            Scenario::Schedules => {
+                self.plain(0..2);
+                world.add_credential("app").await;
+                self.add().await;
+                let scheduler = world.ports().scheduler;
+                let mut wrong = schedule_of(&world.row("desk").await.account);
+                wrong.every += Duration::from_secs(600);
+                scheduler.put(&wrong).await.expect("changed by hand");
+                wrong.account = "ghost".into();
+                scheduler.put(&wrong).await.expect("left behind");
             }
             Scenario::Outbox => {
                 self.plain(0..3);
