@@ -68,11 +68,7 @@ impl Accounts {
 
     /// All of them, by id.
     pub async fn all(&self) -> Result<Vec<AccountRow>, RecordError> {
-        every(&*self.store, PARTITION)
-            .await?
-            .iter()
-            .map(AccountRow::read)
-            .collect()
+        every(&*self.store, PARTITION, AccountRow::read).await
     }
 
     /// A page of them, by id.
@@ -92,7 +88,7 @@ impl Accounts {
 
     /// All mailboxes that ever had an account, by key.
     pub async fn mailboxes(&self) -> Result<Vec<MailboxRow>, RecordError> {
-        every(&*self.store, MAILBOXES).await?.iter().map(read_mailbox).collect()
+        every(&*self.store, MAILBOXES, read_mailbox).await
     }
 
     async fn mailbox(&self, key: &MailboxKey) -> Result<Option<MailboxRow>, RecordError> {

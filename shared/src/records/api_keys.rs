@@ -115,14 +115,12 @@ impl ApiKeys {
 
     /// Ends a key by its id. `false`: there is none.
     pub async fn revoke(&self, id: &str) -> Result<bool, RecordError> {
-        let all = every(&*self.store, PARTITION).await?;
-        let found = all
-            .into_iter()
-            .find(|item| id.len() == 16 && item.key.sort.starts_with(id));
-        let Some(item) = found else {
+        let all = every(&*self.store, PARTITION, |item| Ok(item.key.clone())).await?;
+        let found = all.into_iter().find(|key| id.len() == 16 && key.sort.starts_with(id));
+        let Some(key) = found else {
             return Ok(false);
         };
-        match self.store.update(Write::delete(item.key)).await {
+        match self.store.update(Write::delete(key)).await {
             Ok(_) => Ok(true),
             Err(StoreError::ConditionFailed { .. }) => Ok(false),
             Err(error) => Err(error.into()),

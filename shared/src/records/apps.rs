@@ -94,10 +94,6 @@ impl Apps {
 
     /// All that are open.
     pub async fn all(&self) -> Result<Vec<OpenCircuit>, RecordError> {
-        every(&*self.store, PARTITION)
-            .await?
-            .iter()
-            .map(|item| required(item, RECORD))
-            .collect()
+        every(&*self.store, PARTITION, |item| required(item, RECORD)).await
     }
 }

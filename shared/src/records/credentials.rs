@@ -181,11 +181,7 @@ impl Credentials {
 
     /// All of them, by id.
     pub async fn all(&self) -> Result<Vec<CredentialRow>, RecordError> {
-        every(&*self.store, PARTITION)
-            .await?
-            .iter()
-            .map(CredentialRow::read)
-            .collect()
+        every(&*self.store, PARTITION, CredentialRow::read).await
     }
 
     /// A page of them, by id.

@@ -163,13 +163,20 @@ pub(crate) async fn page<T: DeserializeOwned>(store: &dyn Store, query: &Query) 
     Ok(Shelf { records, next })
 }
 
-/// Every item of a partition, page by page. For partitions that stay small (accounts, credentials, mailboxes).
-pub(crate) async fn every(store: &dyn Store, partition: &str) -> Result<Vec<Item>, RecordError> {
+/// Every row of a partition. For partitions that stay small (accounts, credentials, mailboxes). Each page is read before the
+/// next one is asked for: an item as the store has it takes several times the room of the row that it says.
+pub(crate) async fn every<T>(
+    store: &dyn Store,
+    partition: &str,
+    read: impl Fn(&Item) -> Result<T, RecordError>,
+) -> Result<Vec<T>, RecordError> {
     let mut query = Query::all(partition);
     let mut all = Vec::new();
     loop {
         let Page { items, next } = store.query(&query).await?;
-        all.extend(items);
+        for item in &items {
+            all.push(read(item)?);
+        }
         match next {
             Some(mark) => query.after = Some(mark),
             None => return Ok(all),
