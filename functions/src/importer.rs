@@ -153,7 +153,7 @@ impl ImporterFunction {
         match ask {
             Try::Account { account } => wire(soon(self.checks.account(&account)).await),
             Try::Reach { credential } => wire(soon(self.checks.reach(&credential)).await),
-            Try::Look => self.look(invocation).await,
+            Try::Look {} => self.look(invocation).await,
         }
     }
 

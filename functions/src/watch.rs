@@ -91,7 +91,7 @@ impl Function for Watch {
             .count()
             .await;
         if is_its_minute(&self.stack, now, HOUR) {
-            self.send(&json!(Try::Look), "the look at credentials").await;
+            self.send(&json!(Try::Look {}), "the look at credentials").await;
         }
         self.measure(&rows, now);
         Ok(json!({"accounts": rows.len(), "mended": mended, "started": started}))

@@ -2,13 +2,6 @@
 
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
-
-/// The C library's allocator keeps a heap for every thread that ever waited for a disk, and what was freed there stays there:
-/// with thousands of accounts that was most of the memory of `serve`.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
-
 fn main() -> ExitCode {
     ExitCode::from(local::cli::run(std::env::args_os().collect(), &environment))
 }

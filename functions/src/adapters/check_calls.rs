@@ -33,7 +33,7 @@ pub enum Try {
         credential: String,
     },
     /// What ends soon, and whatever reach was not tried for a day; from `watch`.
-    Look,
+    Look {},
 }
 
 /// Asks the importer, which may read access tokens and call Graph.
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn asks_and_refusals_travel() {
         let read = |value| serde_json::from_value::<Try>(value);
-        assert!(matches!(read(json!({"ask": "look"})), Ok(Try::Look)));
+        assert!(matches!(read(json!({"ask": "look"})), Ok(Try::Look {})));
         assert!(matches!(
             read(json!({"ask": "reach", "credential": "app"})),
             Ok(Try::Reach { .. })

@@ -1,14 +1,21 @@
 //! The app's proof of itself at the token endpoint: read from the vault or from whoever makes it, built anew for each request.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::{
+    account::digest,
     credential::{ClientAuthentication, ClientCertificate, Credential, NextSecret},
     ports::{SecretName, Stage},
-    records::credentials::{CredentialRow, NextRefused, TokenOutcome},
+    records::{
+        apps::Circuit,
+        credentials::{CredentialRow, NextRefused, TokenOutcome},
+    },
     secret::Secret,
     time::between,
 };
@@ -20,6 +27,9 @@ use super::{
 
 /// How long a next secret that was refused is left alone.
 const NEXT_AGAIN: std::time::Duration = std::time::Duration::from_mins(15);
+
+/// So many client secrets and keys a process remembers; the vault of AWS is billed by the call.
+const MOST_KNOWN: usize = 2_000;
 
 /// The audience that Entra wants in a federated token, by cloud (Microsoft, "Workload identity federation").
 pub fn federated_audience(login_host: &str) -> &'static str {
@@ -63,6 +73,8 @@ pub(super) struct Client {
     pub(super) known_by: String,
     /// A next secret that is to be tried first.
     pub(super) next: Option<Secret>,
+    /// The app's circuit, as it was before.
+    pub(super) circuit: Circuit,
     /// What became of the next secret.
     tried: Mutex<Option<Result<(), String>>>,
 }
@@ -93,6 +105,13 @@ impl Client {
     }
 }
 
+/// What a secret is known by where no secret may stand: copies of it under several names are the same one to Microsoft.
+fn fingerprint(credential: &Credential, secret: &Secret) -> String {
+    let mut digest = digest(&[&credential.client_id, secret.expose()]);
+    digest.truncate(16);
+    format!("sha256 {digest}")
+}
+
 /// The credential with its next secret in place of the old one.
 fn rolled_over(credential: &Credential, next: NextSecret) -> Credential {
     Credential {
@@ -111,8 +130,13 @@ fn rolled_over(credential: &Credential, next: NextSecret) -> Credential {
 
 impl TokenService {
     /// What the app proves itself with, and what it is known by to the circuit.
-    pub(super) async fn client(&self, row: &CredentialRow) -> Result<Client, TokenError> {
+    /// `circuit`: the app's circuit, if it was read already.
+    pub(super) async fn client(&self, row: &CredentialRow, circuit: Option<Circuit>) -> Result<Client, TokenError> {
         let credential = &row.credential;
+        let circuit = match circuit {
+            Some(circuit) => circuit,
+            None => self.apps.circuit(&credential.client()).await?,
+        };
         let name = &credential.client_secret;
         let (proof, known_by) = match &credential.authentication {
             ClientAuthentication::Secret => {
@@ -150,11 +174,17 @@ impl TokenService {
             proof,
             known_by,
             next: next.map(|entry| entry.value),
+            circuit,
             tried: Mutex::default(),
         })
     }
 
     async fn of_vault(&self, credential: &Credential, name: &SecretName) -> Result<(Secret, String), TokenError> {
+        // A name never gets another value from us: every new secret has a name of its own. What Microsoft refused is read again.
+        let known = self.known_secrets().get(name).cloned();
+        if let Some(secret) = known {
+            return Ok((secret.clone(), fingerprint(credential, &secret)));
+        }
         let entry = self.ports.vault.read(name, Stage::Current).await?.ok_or_else(|| {
             TokenError::plain(
                 TokenErrorKind::Client,
@@ -164,7 +194,21 @@ impl TokenService {
                 ),
             )
         })?;
-        Ok((entry.value, format!("{name} {}", entry.version.0)))
+        let known_by = fingerprint(credential, &entry.value);
+        let mut known = self.known_secrets();
+        if known.len() < MOST_KNOWN {
+            known.insert(name.clone(), entry.value.clone());
+        }
+        Ok((entry.value, known_by))
+    }
+
+    /// Forgets a secret that was refused: somebody may have put another value under its name.
+    pub(super) fn forget_secret(&self, name: &SecretName) {
+        self.known_secrets().remove(name);
+    }
+
+    fn known_secrets(&self) -> MutexGuard<'_, HashMap<SecretName, Secret>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn federated(&self) -> Result<&dyn FederatedTokens, TokenError> {

@@ -187,16 +187,22 @@ fn grant_of(entry: &VaultEntry) -> Result<Grant, TokenError> {
     })
 }
 
-/// Makes `value` the current version of a secret that is no chain (an access token): the newest to arrive may win.
+/// Makes `value` the current version of a secret that is no chain (an access token): the newest to arrive may win. `newest` is
+/// the version that was current when last heard of; if it still is, one call is all.
 pub(super) async fn put_newest(
     vault: &dyn Vault,
     clock: &dyn Clock,
     name: &SecretName,
     value: &Secret,
+    mut newest: Option<SecretVersion>,
 ) -> Result<SecretVersion, TokenError> {
     let mut last = VaultError::Unavailable("not tried".to_owned());
     for _ in 0..TRIES {
-        let expected = match vault.version(name).await {
+        let expected = match newest.take() {
+            Some(known) => Ok(Some(known)),
+            None => vault.version(name).await,
+        };
+        let expected = match expected {
             Ok(expected) => expected,
             Err(error @ VaultError::Unavailable(_)) => {
                 last = error;

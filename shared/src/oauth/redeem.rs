@@ -92,7 +92,7 @@ impl TokenService {
         self.check_issuer(credential, redemption).await?;
         let grants = self.grants(credential);
         let before = grants.settled(row.generation).await?;
-        let client = self.client(row).await?;
+        let client = self.client(row, None).await?;
         let now = self.ports.clock.now();
         let ask = Ask::Code {
             code: &redemption.code,
@@ -141,7 +141,7 @@ impl TokenService {
         }
         outcome.sign_in = Some(sign_in.clone());
         outcome.asked_at = Some(now);
-        self.keep_access(row, &granted, now, outcome).await?;
+        self.keep_access(row, &client, &granted, now, outcome).await?;
         Ok((sign_in, compared, warnings))
     }
 

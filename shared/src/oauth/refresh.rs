@@ -8,7 +8,10 @@ use tracing::{info, warn};
 use crate::{
     credential::Credential,
     ports::{Stage, TokenNeed},
-    records::credentials::{CredentialRow, TokenOutcome},
+    records::{
+        apps::Circuit,
+        credentials::{CredentialRow, TokenOutcome},
+    },
     secret::Secret,
     time::{between, minus},
 };
@@ -50,6 +53,7 @@ impl TokenService {
         &self,
         row: &CredentialRow,
         need: &TokenNeed,
+        circuit: Option<Circuit>,
         outcome: &mut TokenOutcome,
     ) -> Result<(), TokenError> {
         let credential = &row.credential;
@@ -84,7 +88,7 @@ impl TokenService {
                 ),
             ));
         }
-        let client = self.client(row).await?;
+        let client = self.client(row, circuit).await?;
         outcome.asked_at = Some(now);
         let renewed = self.renew(credential, &client, &grants, grant, need).await;
         let settled = client.settled(row, now, outcome);
@@ -105,7 +109,8 @@ impl TokenService {
             }
         }
         outcome.sign_in = Some(sign_in);
-        self.keep_access(&settled, &renewed.granted, now, outcome).await
+        self.keep_access(&settled, &client, &renewed.granted, now, outcome)
+            .await
     }
 
     /// The current grant; if that is refused, whatever became current meanwhile; then the one before, once.

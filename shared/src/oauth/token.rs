@@ -11,11 +11,12 @@ use tracing::{info, warn};
 use crate::{
     account::digest,
     credential::{ClientAuthentication, Credential, GrantType, TokenState},
-    ports::{Ports, Redeemed, Redemption, SecretVersion, TokenInfo, TokenNeed, Tokens},
+    ports::{Ports, Redeemed, Redemption, SecretName, SecretVersion, TokenInfo, TokenNeed, Tokens},
     records::{
-        apps::{Apps, OpenCircuit},
+        apps::{Apps, Circuit, OpenCircuit},
         credentials::{CredentialRow, Credentials, TokenOutcome},
     },
+    secret::Secret,
     time::{between, minus, plus},
 };
 
@@ -51,6 +52,10 @@ pub struct TokenService {
     pub(super) federated: Option<Arc<dyn FederatedTokens>>,
     /// One request per credential and process at a time; the lease does the same between processes.
     flights: Mutex<HashMap<String, Arc<Mutex<()>>>>,
+    /// Client secrets and keys that were read before, by name.
+    pub(super) known: std::sync::Mutex<HashMap<SecretName, Secret>>,
+    /// The app of each credential, as it was: so that both rows can be read with one call.
+    app_of: std::sync::Mutex<HashMap<String, String>>,
 }
 
 /// When a token is due to be renewed: 10 to 20 minutes before its end, by a hash of the credential, so that many do not
@@ -121,6 +126,8 @@ impl TokenService {
             authorities: Authorities::default(),
             federated: None,
             flights: Mutex::default(),
+            known: std::sync::Mutex::default(),
+            app_of: std::sync::Mutex::default(),
         }
     }
 
@@ -181,11 +188,37 @@ impl TokenService {
         Some(Err(TokenError::plain(kind, what)))
     }
 
-    async fn ask(&self, row: &CredentialRow, fence: i64, need: &TokenNeed) -> Result<TokenInfo, TokenError> {
+    /// The credential, and the circuit of its app if that could be read with it.
+    async fn look(&self, id: &str) -> Result<(CredentialRow, Option<Circuit>), TokenError> {
+        let known = self.app_of().get(id).cloned();
+        let Some(app) = known else {
+            let row = self.credentials.get(id).await?;
+            self.app_of().insert(id.to_owned(), row.credential.client());
+            return Ok((row, None));
+        };
+        let (row, circuit) = self.credentials.get_beside(id, Apps::key(&app)).await?;
+        if row.credential.client() == app {
+            return Ok((row, Some(Circuit::read(circuit.as_ref())?)));
+        }
+        self.app_of().insert(id.to_owned(), row.credential.client());
+        Ok((row, None))
+    }
+
+    fn app_of(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+        self.app_of.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    async fn ask(
+        &self,
+        row: &CredentialRow,
+        fence: i64,
+        need: &TokenNeed,
+        circuit: Option<Circuit>,
+    ) -> Result<TokenInfo, TokenError> {
         let mut outcome = TokenOutcome::default();
         let asked = match row.credential.grant_type {
-            GrantType::ClientCredentials => self.request(row, need, &mut outcome).await,
-            GrantType::AuthorizationCode => self.refresh(row, need, &mut outcome).await,
+            GrantType::ClientCredentials => self.request(row, need, circuit, &mut outcome).await,
+            GrantType::AuthorizationCode => self.refresh(row, need, circuit, &mut outcome).await,
         };
         self.settle(row, fence, outcome, asked).await
     }
@@ -251,13 +284,14 @@ impl TokenService {
         }
         let app = credential.client();
         let now = self.ports.clock.now();
-        if !asked_for && let Some(open) = self.apps.refuses(&app, &client.known_by, now).await? {
+        if !asked_for && let Some(open) = self.apps.refuses(&app, &client.circuit, &client.known_by, now).await? {
             return Err(TokenError::plain(TokenErrorKind::Client, open.problem));
         }
         let answer = entra::ask(self.endpoint(credential, &client.proof), ask).await;
         if let Err(error) = &answer
             && error.kind == TokenErrorKind::Client
         {
+            self.forget_secret(&credential.client_secret);
             let circuit = OpenCircuit {
                 client_id: credential.client_id.clone(),
                 opened_at: now,
@@ -314,10 +348,11 @@ impl TokenService {
         &self,
         row: &CredentialRow,
         need: &TokenNeed,
+        circuit: Option<Circuit>,
         outcome: &mut TokenOutcome,
     ) -> Result<(), TokenError> {
         let credential = &row.credential;
-        let client = self.client(row).await?;
+        let client = self.client(row, circuit).await?;
         let obtained_at = self.ports.clock.now();
         let ask = Ask::ClientCredentials {
             scope: &credential.scope,
@@ -326,22 +361,24 @@ impl TokenService {
             .through_circuit(credential, &client, *need == TokenNeed::New, ask)
             .await;
         let row = client.settled(row, obtained_at, outcome);
-        self.keep_access(&row, &granted?, obtained_at, outcome).await
+        self.keep_access(&row, &client, &granted?, obtained_at, outcome).await
     }
 
-    /// Puts an access token into the vault and its description into the outcome; the app's circuit is closed.
+    /// Puts an access token into the vault and its description into the outcome; the app's circuit is closed, if it was open.
     pub(super) async fn keep_access(
         &self,
         row: &CredentialRow,
+        client: &Client,
         granted: &Granted,
         obtained_at: Timestamp,
         outcome: &mut TokenOutcome,
     ) -> Result<(), TokenError> {
-        if self.apps.close(&row.credential.client()).await? {
+        if client.circuit.is_open() && self.apps.close(&row.credential.client()).await? {
             info!(client_id = %row.credential.client_id, "Microsoft takes the app again");
         }
         let name = &row.credential.access_token;
-        let version = put_newest(&*self.ports.vault, &*self.ports.clock, name, &granted.token).await?;
+        let newest = row.token.as_ref().map(|token| token.version.clone());
+        let version = put_newest(&*self.ports.vault, &*self.ports.clock, name, &granted.token, newest).await?;
         let mut signed_in = row.clone();
         if outcome.sign_in.is_some() {
             signed_in.sign_in.clone_from(&outcome.sign_in);
@@ -459,7 +496,7 @@ fn state_of(granted: &Granted, version: SecretVersion, obtained_at: Timestamp, s
 #[async_trait]
 impl Tokens for TokenService {
     async fn access_token(&self, credential: &str, need: TokenNeed) -> Result<TokenInfo, TokenError> {
-        let row = self.credentials.get(credential).await?;
+        let (row, circuit) = self.look(credential).await?;
         if let Some(info) = self.on_record(&row, &need) {
             return Ok(info);
         }
@@ -472,7 +509,7 @@ impl Tokens for TokenService {
         let _alone = self.alone(credential).await;
         let asked = match self.lease(credential, &need).await? {
             Err(info) => return Ok(info),
-            Ok((row, fence)) => self.ask(&row, fence, &need).await,
+            Ok((row, fence)) => self.ask(&row, fence, &need, circuit).await,
         };
         match asked {
             Err(error) if need == TokenNeed::Usable && matches!(error.next(), crate::error::Next::Retry { .. }) => {

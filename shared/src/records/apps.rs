@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ports::{Attributes, Condition, Key, Store, StoreError, Write},
+    ports::{Attributes, Condition, Item, Key, Store, StoreError, Write},
     time::{millis, plus},
 };
 
@@ -23,10 +23,26 @@ pub struct OpenCircuit {
     pub client_id: String,
     /// Since when.
     pub opened_at: Timestamp,
-    /// The client secret it was refused with: name and version. Another one closes the circuit.
+    /// What it was refused with, by its fingerprint: copies of one secret are one. Another one closes the circuit.
     pub secret: String,
     /// Why, in the admin's words.
     pub problem: String,
+}
+
+/// What is on record of an app's circuit.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Circuit(Option<OpenCircuit>);
+
+impl Circuit {
+    /// From the app's row, if there is one.
+    pub fn read(item: Option<&Item>) -> Result<Self, RecordError> {
+        Ok(Self(item.map(|item| required(item, RECORD)).transpose()?))
+    }
+
+    /// Whether it is open, for this secret or another.
+    pub fn is_open(&self) -> bool {
+        self.0.is_some()
+    }
 }
 
 /// The shelf of apps.
@@ -41,24 +57,36 @@ impl Apps {
         Self { store }
     }
 
-    /// The circuit of an app, if it is open for this secret and it is not time to probe. Who is let through at the time
-    /// of a probe is the only one.
-    pub async fn refuses(&self, app: &str, secret: &str, now: Timestamp) -> Result<Option<OpenCircuit>, RecordError> {
-        let key = Key::new(PARTITION, app);
-        let Some(item) = self.store.get(&key).await? else {
+    /// Where an app's circuit is kept.
+    pub fn key(app: &str) -> Key {
+        Key::new(PARTITION, app)
+    }
+
+    /// The circuit of an app.
+    pub async fn circuit(&self, app: &str) -> Result<Circuit, RecordError> {
+        Circuit::read(self.store.get(&Self::key(app)).await?.as_ref())
+    }
+
+    /// The circuit, if it is open for this secret and it is not time to probe. Who is let through at the time of a probe is
+    /// the only one.
+    pub async fn refuses(
+        &self,
+        app: &str,
+        circuit: &Circuit,
+        secret: &str,
+        now: Timestamp,
+    ) -> Result<Option<OpenCircuit>, RecordError> {
+        let key = Self::key(app);
+        let Some(circuit) = circuit.0.as_ref().filter(|open| open.secret == secret) else {
             return Ok(None);
         };
-        let circuit: OpenCircuit = required(&item, RECORD)?;
-        if circuit.secret != secret {
-            return Ok(None);
-        }
         let probe = attributes([("probe_at", millis(plus(now, PROBE)).into())]);
         let write = Write::set(key, probe)
             .when(Condition::Exists)
             .when(Condition::MissingOrBelow("probe_at".into(), millis(now) + 1));
         match self.store.update(write).await {
             Ok(_) => Ok(None),
-            Err(StoreError::ConditionFailed { .. } | StoreError::Conflict) => Ok(Some(circuit)),
+            Err(StoreError::ConditionFailed { .. } | StoreError::Conflict) => Ok(Some(circuit.clone())),
             Err(error) => Err(error.into()),
         }
     }

@@ -169,13 +169,15 @@ impl Credentials {
 
     /// One credential.
     pub async fn get(&self, id: &str) -> Result<CredentialRow, RecordError> {
-        match self.store.get(&Self::key(id)).await? {
-            Some(item) => CredentialRow::read(&item),
-            None => Err(RecordError::Missing {
-                what: "credential",
-                id: id.to_owned(),
-                hint: "; `postroom credential list` shows all",
-            }),
+        let item = self.store.get(&Self::key(id)).await?;
+        CredentialRow::read(&item.ok_or_else(|| Self::missing(id))?)
+    }
+
+    fn missing(id: &str) -> RecordError {
+        RecordError::Missing {
+            what: "credential",
+            id: id.to_owned(),
+            hint: "; `postroom credential list` shows all",
         }
     }
 
@@ -271,6 +273,18 @@ impl Credentials {
         Self::changed(id, self.store.update(write).await)
     }
 
+    /// The row, and another one of the store read with it.
+    pub async fn get_beside(&self, id: &str, other: Key) -> Result<(CredentialRow, Option<Item>), RecordError> {
+        let key = Self::key(id);
+        let mut items = self.store.get_many(&[key.clone(), other.clone()]).await?;
+        let row = items.iter().position(|item| item.key == key);
+        let row = items.swap_remove(row.ok_or_else(|| Self::missing(id))?);
+        Ok((
+            CredentialRow::read(&row)?,
+            items.into_iter().find(|item| item.key == other),
+        ))
+    }
+
     /// Takes the lease under which tokens of this credential are asked for; the row and the fence, or `None` if another
     /// holds it. A lease that nobody let go is noted as an interruption.
     pub async fn lease(
@@ -280,17 +294,16 @@ impl Credentials {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Option<(CredentialRow, i64)>, RecordError> {
-        let missing = || RecordError::Missing {
-            what: "credential",
-            id: id.to_owned(),
-            hint: "",
-        };
-        let before = self.store.get(&Self::key(id)).await?.ok_or_else(missing)?;
+        // Nearly always the last holder let it go, and nothing need be known of the row before.
+        if let Some(leased) = self.lease_if_free(id, owner, until).await? {
+            return Ok(Some(leased));
+        }
+        let before = self.store.get(&Self::key(id)).await?.ok_or_else(|| Self::missing(id))?;
         let left = number(&before, "token_lease");
         if left >= millis(now) {
             return Ok(None);
         }
-        let mut set = attributes([("token_owner", owner.into()), ("token_lease", millis(until).into())]);
+        let mut set = holding(owner, until);
         let died = left > 0;
         if died {
             // Whoever died may have kept a grant: it counts, or a loop of deaths would use up the vault's versions.
@@ -309,13 +322,30 @@ impl Credentials {
             // As it was read, or the list would be an old one.
             write = write.when(Condition::equals("token_fence", number(&before, "token_fence")));
         }
+        self.take_lease(id, write).await
+    }
+
+    /// The lease, if the last holder let it go or there never was one.
+    async fn lease_if_free(
+        &self,
+        id: &str,
+        owner: &str,
+        until: Timestamp,
+    ) -> Result<Option<(CredentialRow, i64)>, RecordError> {
+        let write = Write::set(Self::key(id), holding(owner, until))
+            .when(Condition::Exists)
+            .when(Condition::MissingOrBelow("token_lease".into(), 1));
+        self.take_lease(id, write).await
+    }
+
+    async fn take_lease(&self, id: &str, mut write: Write) -> Result<Option<(CredentialRow, i64)>, RecordError> {
         if let crate::ports::Change::Update { add, .. } = &mut write.change {
             add.insert("token_fence".into(), 1);
         }
         match self.store.update(write).await {
             Ok(Some(item)) => Ok(Some((CredentialRow::read(&item)?, number(&item, "token_fence")))),
             Ok(None) | Err(StoreError::ConditionFailed { current: Some(_), .. } | StoreError::Conflict) => Ok(None),
-            Err(StoreError::ConditionFailed { current: None, .. }) => Err(missing()),
+            Err(StoreError::ConditionFailed { current: None, .. }) => Err(Self::missing(id)),
             Err(error) => Err(error.into()),
         }
     }
@@ -383,4 +413,8 @@ impl Credentials {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn holding(owner: &str, until: Timestamp) -> Attributes {
+    attributes([("token_owner", owner.into()), ("token_lease", millis(until).into())])
 }
