@@ -61,7 +61,7 @@ pub fn run(typed: Vec<OsString>, lookup: Lookup<'_>) -> u8 {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             // They wait for the disk, which more of them make no faster; each has memory of its own.
-            .max_blocking_threads(16)
+            .max_blocking_threads(12)
             .enable_all()
             .build()
             .map_err(|error| Failure::operator(format!("no threads can be started: {error}")))?;
