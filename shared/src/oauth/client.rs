@@ -1,9 +1,6 @@
 //! The app's proof of itself at the token endpoint: read from the vault or from whoever makes it, built anew for each request.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -27,9 +24,6 @@ use super::{
 
 /// How long a next secret that was refused is left alone.
 const NEXT_AGAIN: std::time::Duration = std::time::Duration::from_mins(15);
-
-/// So many client secrets and keys a process remembers; the vault of AWS is billed by the call.
-const MOST_KNOWN: usize = 2_000;
 
 /// The audience that Entra wants in a federated token, by cloud (Microsoft, "Workload identity federation").
 pub fn federated_audience(login_host: &str) -> &'static str {
@@ -180,11 +174,7 @@ impl TokenService {
     }
 
     async fn of_vault(&self, credential: &Credential, name: &SecretName) -> Result<(Secret, String), TokenError> {
-        // A name never gets another value from us: every new secret has a name of its own. What Microsoft refused is read again.
-        let known = self.known_secrets().get(name).cloned();
-        if let Some(secret) = known {
-            return Ok((secret.clone(), fingerprint(credential, &secret)));
-        }
+        // Read each time: a secret that an admin took away is not used any more, by nobody.
         let entry = self.ports.vault.read(name, Stage::Current).await?.ok_or_else(|| {
             TokenError::plain(
                 TokenErrorKind::Client,
@@ -195,20 +185,7 @@ impl TokenService {
             )
         })?;
         let known_by = fingerprint(credential, &entry.value);
-        let mut known = self.known_secrets();
-        if known.len() < MOST_KNOWN {
-            known.insert(name.clone(), entry.value.clone());
-        }
         Ok((entry.value, known_by))
-    }
-
-    /// Forgets a secret that was refused: somebody may have put another value under its name.
-    pub(super) fn forget_secret(&self, name: &SecretName) {
-        self.known_secrets().remove(name);
-    }
-
-    fn known_secrets(&self) -> MutexGuard<'_, HashMap<SecretName, Secret>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn federated(&self) -> Result<&dyn FederatedTokens, TokenError> {

@@ -11,12 +11,11 @@ use tracing::{info, warn};
 use crate::{
     account::digest,
     credential::{ClientAuthentication, Credential, GrantType, TokenState},
-    ports::{Ports, Redeemed, Redemption, SecretName, SecretVersion, TokenInfo, TokenNeed, Tokens},
+    ports::{Ports, Redeemed, Redemption, SecretVersion, TokenInfo, TokenNeed, Tokens},
     records::{
         apps::{Apps, Circuit, OpenCircuit},
         credentials::{CredentialRow, Credentials, TokenOutcome},
     },
-    secret::Secret,
     time::{between, minus, plus},
 };
 
@@ -52,8 +51,6 @@ pub struct TokenService {
     pub(super) federated: Option<Arc<dyn FederatedTokens>>,
     /// One request per credential and process at a time; the lease does the same between processes.
     flights: Mutex<HashMap<String, Arc<Mutex<()>>>>,
-    /// Client secrets and keys that were read before, by name.
-    pub(super) known: std::sync::Mutex<HashMap<SecretName, Secret>>,
     /// The app of each credential, as it was: so that both rows can be read with one call.
     app_of: std::sync::Mutex<HashMap<String, String>>,
 }
@@ -126,7 +123,6 @@ impl TokenService {
             authorities: Authorities::default(),
             federated: None,
             flights: Mutex::default(),
-            known: std::sync::Mutex::default(),
             app_of: std::sync::Mutex::default(),
         }
     }
@@ -291,7 +287,6 @@ impl TokenService {
         if let Err(error) = &answer
             && error.kind == TokenErrorKind::Client
         {
-            self.forget_secret(&credential.client_secret);
             let circuit = OpenCircuit {
                 client_id: credential.client_id.clone(),
                 opened_at: now,
