@@ -1,12 +1,14 @@
 //! An issuer of tokens that an app may trust, and a certificate for an app: made here, with a key that guards nothing.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use p12_keystore::{Certificate, KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain};
 use rcgen::{CertificateParams, KeyPair};
 use ring::{
     rand::SystemRandom,
     rsa::PublicKeyComponents,
     signature::{RSA_PKCS1_SHA256, RsaKeyPair},
 };
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -25,6 +27,31 @@ pub fn certificate(year: i32) -> (String, String) {
     let certificate = params.self_signed(&key).expect("a certificate").pem();
     let both = format!("{certificate}{}", key.serialize_pem());
     (certificate, both)
+}
+
+/// PEM texts with a certificate and its key each, as one PKCS#12 file.
+pub fn pkcs12(pems: &[&str], password: &str) -> Vec<u8> {
+    let mut store = KeyStore::new();
+    for (at, pem) in pems.iter().enumerate() {
+        let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).expect("a key");
+        let key = PrivateKey::from_der(key.secret_der()).expect("a key");
+        let id = vec![u8::try_from(at).expect("few")];
+        let chain = PrivateKeyChain::new(id, key, [certificate_of(pem)]);
+        store.add_entry(&format!("key {at}"), KeyStoreEntry::PrivateKeyChain(chain));
+    }
+    store.writer(password).encryption_iterations(1000).write().expect("a file")
+}
+
+/// The certificate of a PEM text without its key, as a PKCS#12 file.
+pub fn certificates_alone(pem: &str, password: &str) -> Vec<u8> {
+    let mut store = KeyStore::new();
+    store.add_entry("alone", KeyStoreEntry::Certificate(certificate_of(pem)));
+    store.writer(password).encryption_iterations(1000).write().expect("a file")
+}
+
+fn certificate_of(pem: &str) -> Certificate {
+    let der = CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate");
+    Certificate::from_der(&der).expect("a certificate")
 }
 
 /// A token of the issuer, RS256.

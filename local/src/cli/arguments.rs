@@ -149,6 +149,12 @@ pub(crate) enum Grant {
 pub(crate) struct SecretArguments {
     #[command(flatten)]
     pub(crate) source: SecretSource,
+    /// Read the password of a PKCS#12 file from standard input [default: it is asked for]
+    #[arg(long, requires = "certificate")]
+    pub(crate) certificate_password_stdin: bool,
+    /// Read the password of a PKCS#12 file from the first line of a file
+    #[arg(long, value_name = "FILE", requires = "certificate", conflicts_with = "certificate_password_stdin")]
+    pub(crate) certificate_password_file: Option<PathBuf>,
     /// When the client secret expires, as the portal shows it; Postroom warns before
     #[arg(long, value_name = "2027-01-31", default_value = "", conflicts_with_all = ["certificate", "federated_token_file"])]
     pub(crate) secret_expires: String,
@@ -164,7 +170,7 @@ pub(crate) struct SecretSource {
     /// Read the client secret from the first line of a file
     #[arg(long, value_name = "FILE")]
     pub(crate) client_secret_file: Option<PathBuf>,
-    /// A PEM file with a certificate and its RSA key, instead of a client secret
+    /// A PEM or PKCS#12 file with a certificate and its RSA key, instead of a client secret
     #[arg(long, value_name = "FILE")]
     pub(crate) certificate: Option<PathBuf>,
     /// A file with a federated token, instead of any secret; read at each use

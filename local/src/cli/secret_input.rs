@@ -8,7 +8,7 @@ use std::{
 };
 
 use shared::{
-    credential::{ClientCertificate, ClientInput, expiry},
+    credential::{ClientCertificate, ClientInput, expiry, is_pkcs12},
     field::FieldError,
     secret::Secret,
 };
@@ -29,7 +29,7 @@ pub(super) fn given(arguments: &SecretArguments) -> Result<Option<ClientInput>, 
     let expires_at = expiry("secret expiry", &arguments.secret_expires)?;
     let source = &arguments.source;
     if let Some(path) = &source.certificate {
-        let certificate = ClientCertificate::from_pem(&pem(path)?)?;
+        let certificate = certificate(arguments, path)?;
         return Ok(Some(ClientInput::Certificate(Box::new(certificate))));
     }
     if let Some(path) = &source.federated_token_file {
@@ -44,24 +44,51 @@ pub(super) fn given(arguments: &SecretArguments) -> Result<Option<ClientInput>, 
     }
 }
 
-/// The text of a PEM file.
-fn pem(path: &Path) -> Result<Secret, Failure> {
+/// A certificate with its key, from PEM or PKCS#12.
+fn certificate(arguments: &SecretArguments, path: &Path) -> Result<ClientCertificate, Failure> {
     let mut bytes = Zeroizing::new(Vec::new());
     open(path, "--certificate")?
         .take(4 * MOST)
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::usage(format!("--certificate {}: {error}", path.display())))?;
+    if is_pkcs12(&bytes) {
+        return Ok(ClientCertificate::from_pkcs12(&bytes, &password(arguments, path)?)?);
+    }
     match std::str::from_utf8(&bytes) {
-        Ok(text) => Ok(Secret::new(text)),
+        Ok(text) => Ok(ClientCertificate::from_pem(&Secret::new(text))?),
         Err(_) => Err(FieldError::new(
             "certificate",
-            format!(
-                "{0} is not PEM text. A PKCS#12 file (.pfx, .p12) becomes PEM by `openssl pkcs12 -in {0} -nodes -out certificate.pem`",
-                path.display()
-            ),
+            format!("{} is neither PEM text nor a PKCS#12 file", path.display()),
         )
         .into()),
     }
+}
+
+/// The password of a PKCS#12 file: it may be empty, and hold blanks.
+fn password(arguments: &SecretArguments, path: &Path) -> Result<Secret, Failure> {
+    let line = |reader: &mut dyn io::Read, place: &str| {
+        let mut text = Zeroizing::new(String::new());
+        reader
+            .take(MOST)
+            .read_to_string(&mut text)
+            .map_err(|error| FieldError::new("certificate password", format!("{place}: {error}")))?;
+        Ok(Secret::new(text.lines().next().unwrap_or_default()))
+    };
+    if arguments.certificate_password_stdin {
+        return line(&mut io::stdin().lock(), "standard input");
+    }
+    if let Some(file) = &arguments.certificate_password_file {
+        return line(&mut open(file, "--certificate-password-file")?, &file.display().to_string());
+    }
+    if !io::stdin().is_terminal() {
+        let why = format!(
+            "{} is a PKCS#12 file; give its password with --certificate-password-stdin or --certificate-password-file",
+            path.display()
+        );
+        return Err(FieldError::new("certificate password", why).into());
+    }
+    prompt("Password of the PKCS#12 file (it does not show): ")
+        .map_err(|error| Failure::usage(format!("the password could not be read: {error}")))
 }
 
 /// The client secret, if there is one to be had without asking.

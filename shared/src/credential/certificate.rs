@@ -17,7 +17,7 @@ use crate::{field::FieldError, secret::Secret};
 
 const FIELD: &str = "certificate";
 /// More than a chain of long keys needs; the vault takes 64 KiB.
-const MOST: usize = 48 * 1024;
+pub(super) const MOST: usize = 48 * 1024;
 
 /// A certificate and the key that belongs to it.
 #[derive(Clone)]

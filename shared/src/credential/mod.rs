@@ -3,6 +3,7 @@
 mod authentication;
 mod certificate;
 mod check;
+mod pkcs12;
 mod sign_in;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use crate::{
 
 pub use authentication::{ClientAuthentication, ClientInput, NextSecret, expiry};
 pub use certificate::ClientCertificate;
+pub use pkcs12::is_pkcs12;
 pub use sign_in::{Identity, SignIn};
 
 /// How tokens are got (RFC 6749 sections 4.1 and 4.4).

@@ -90,7 +90,7 @@ fn a_secret_rolls_over_warns_and_the_doctor_says_so() {
 }
 
 #[test]
-fn a_certificate_proves_the_app_and_a_pkcs12_file_is_told_how_to_become_one() {
+fn a_certificate_proves_the_app() {
     let bench = Bench::new();
     let (public, both) = issuer::certificate(YEAR);
     let file = bench.beside("both.pem");
@@ -122,12 +122,6 @@ fn a_certificate_proves_the_app_and_a_pkcs12_file_is_told_how_to_become_one() {
     assert_eq!(bench.json(&["account", "check", "desk"])["ok"], true);
     assert_eq!(bench.json(&["import", "desk"])["imported"], 2);
 
-    let pkcs12 = bench.beside("both.pfx");
-    std::fs::write(&pkcs12, [0x30, 0x82, 0xff, 0xfe]).unwrap();
-    let refused = bench
-        .run(&["credential", "edit", "sim", "--certificate", pkcs12.to_str().unwrap()])
-        .expect(2);
-    assert!(refused.stderr.contains("openssl pkcs12"), "{}", refused.stderr);
     let none = bench
         .run(&["credential", "edit", "sim", "--certificate", "/nowhere.pem"])
         .expect(2);
@@ -240,4 +234,32 @@ fn what_an_app_reaches_is_tried_and_the_way_to_limit_it_is_printed() {
     assert!(wrong.stderr.contains("must read"), "{}", wrong.stderr);
     bench.json(&["credential", "reach", "sim", "--forget"]);
     assert_eq!(bench.json(&["credential", "show", "sim"])["reach"], Value::Null);
+}
+
+#[test]
+fn a_pkcs12_file_opens_with_its_password_which_is_no_argument() {
+    let bench = Bench::new();
+    let (public, both) = issuer::certificate(YEAR);
+    let file = bench.beside("both.pfx");
+    std::fs::write(&file, issuer::pkcs12(&[&both], "open sesame")).unwrap();
+    let path = file.to_str().unwrap();
+    let add = |password: &str| {
+        let mut words = vec!["--json".to_owned()];
+        words.extend(bench.credential_arguments("sim"));
+        words.extend(["--certificate", path, "--certificate-password-stdin"].map(str::to_owned));
+        bench.run_with(&words.iter().map(String::as_str).collect::<Vec<_>>(), password)
+    };
+    let wrong = add("open says me").expect(2);
+    assert!(wrong.stderr.contains("password is wrong"), "{}", wrong.stderr);
+    let made = add("open sesame\n").expect(0);
+    assert!(made.json()["secret_expires_at"].as_str().unwrap().starts_with("2099-03-01"));
+    assert!(!made.stdout.contains("open sesame") && !made.stdout.contains("PRIVATE KEY"));
+
+    let client_id = bench.simulator.registration().client_id;
+    bench.simulator.add_certificate(&client_id, &public).unwrap();
+    bench.json(&["credential", "authorize", "sim"]);
+    let asked = bench.run(&["credential", "edit", "sim", "--certificate", path]).expect(2);
+    assert!(asked.stderr.contains("--certificate-password-stdin"), "{}", asked.stderr);
+    let argument = bench.run(&["credential", "edit", "sim", "--certificate", path, "--certificate-password", "x"]);
+    assert_eq!(argument.code, 2, "never an argument");
 }

@@ -325,3 +325,44 @@ async fn a_token_that_the_platform_makes_needs_no_secret_and_its_trouble_is_not_
         assert_eq!(federated_audience(host), audience);
     }
 }
+
+#[test]
+fn of_a_pkcs12_file_the_rsa_key_and_its_certificate_count_and_all_else_is_told() {
+    let (_, both) = issuer::certificate(2027);
+    let other = {
+        let key = KeyPair::generate().expect("an EC key");
+        let params = CertificateParams::new(vec!["other.example".into()]).expect("a name");
+        let certificate = params.self_signed(&key).expect("a certificate").pem();
+        format!("{certificate}{}", key.serialize_pem())
+    };
+    let print = ClientCertificate::from_pem(&Secret::new(both.as_str())).expect("good").thumbprint;
+    let read = |bytes: &[u8], password: &str| ClientCertificate::from_pkcs12(bytes, &Secret::new(password));
+    for password in ["secret", "", "\u{fc}mlaut \u{20ac}"] {
+        let several = issuer::pkcs12(&[&other, &both], password);
+        let found = read(&several, password).expect("the RSA one");
+        assert_eq!(found.thumbprint, print);
+        assert_eq!(found.pem.expose().matches("BEGIN CERTIFICATE").count(), 1, "the rest is left out");
+    }
+    let sealed = issuer::pkcs12(&[&both], "secret");
+    let mut damaged = sealed.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 0x55;
+    for (bytes, password, why) in [
+        (&sealed, "Secret", "password is wrong"),
+        (&damaged, "secret", "damaged"),
+        (&issuer::pkcs12(&[&other], "secret"), "secret", "RSA"),
+        (&issuer::certificates_alone(&both, "secret"), "secret", "no private key"),
+        (&vec![0x30, 0x82, 0x01, 0x00], "secret", "no PKCS#12 file"),
+        (&vec![0x30; 60_000], "secret", "48 KiB"),
+    ] {
+        let refused = read(bytes, password).err().expect(why);
+        assert!(refused.reason.contains(why), "{why}: {}", refused.reason);
+        assert!(!refused.reason.contains("ecret\""), "{}", refused.reason);
+    }
+    // Pasted into a form, in lines as `base64` prints them.
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(&sealed);
+    let lines: Vec<&str> = text.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).expect("text")).collect();
+    let pasted = ClientCertificate::from_text(&Secret::new(lines.join("\n")), &Secret::new("secret"));
+    assert_eq!(pasted.expect("the same").thumbprint, print);
+}

@@ -40,7 +40,7 @@ pub(crate) const ROUTES: [&str; 33] = [
 ];
 
 /// Every name of a value that a page reads, in queries and in forms.
-pub(crate) const NAMES: [&str; 37] = [
+pub(crate) const NAMES: [&str; 38] = [
     "account",
     "admin_consent",
     "after",
@@ -48,6 +48,7 @@ pub(crate) const NAMES: [&str; 37] = [
     "authorization_url",
     "before",
     "certificate",
+    "certificate_password",
     "client_id",
     "client_secret",
     "code",

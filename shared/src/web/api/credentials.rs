@@ -52,8 +52,10 @@ struct Sent {
     token_url: String,
     client_id: String,
     client_secret: Option<String>,
-    /// PEM with its key.
+    /// PEM with its key, or a PKCS#12 file in base64.
     certificate: Option<String>,
+    /// Of the PKCS#12 file.
+    certificate_password: Option<String>,
     federated: Option<Federated>,
     scope: String,
     graph_url: Option<String>,
@@ -72,8 +74,9 @@ impl Sent {
         let wrong = |reason: &str| ManageError::from(FieldError::new("client secret", reason));
         match (&self.client_secret, &self.certificate, self.federated) {
             (Some(secret), None, None) => Ok(ClientInput::secret(Secret::new(secret.as_str()))),
-            (None, Some(pem), None) => {
-                let certificate = ClientCertificate::from_pem(&Secret::new(pem.as_str()))?;
+            (None, Some(text), None) => {
+                let password = Secret::new(self.certificate_password.as_deref().unwrap_or_default());
+                let certificate = ClientCertificate::from_text(&Secret::new(text.as_str()), &password)?;
                 Ok(ClientInput::Certificate(Box::new(certificate)))
             }
             (None, None, Some(Federated::Aws)) if platform_tokens => Ok(ClientInput::FederatedAws),

@@ -77,8 +77,10 @@ fn proof(fields: &Fields, platform_tokens: bool) -> Result<Option<ClientInput>, 
             secret: Secret::new(secret),
             expires_at,
         })),
-        (None, Some(pem), None) => {
-            ClientCertificate::from_pem(&Secret::new(pem)).map(|it| Some(ClientInput::Certificate(Box::new(it))))
+        (None, Some(text), None) => {
+            let password = Secret::new(fields.text("certificate_password"));
+            let certificate = ClientCertificate::from_text(&Secret::new(text), &password)?;
+            Ok(Some(ClientInput::Certificate(Box::new(certificate))))
         }
         (None, None, Some(path)) => Ok(Some(ClientInput::FederatedFile(path.to_owned()))),
         _ => Err(FieldError::new(
@@ -138,10 +140,11 @@ fn draw(web: &Web, session: &Session, form: &CredentialForm, is_new: bool, wrong
             }
             div.field {
                 label for="certificate" { "Certificate, instead of a client secret" }
-                p.hint id="certificate-hint" { "One PEM text with BEGIN CERTIFICATE and BEGIN PRIVATE KEY (RSA). The certificate alone is uploaded under Certificates & secrets, Certificates. The key goes to the vault and is never shown." }
+                p.hint id="certificate-hint" { "One PEM text with BEGIN CERTIFICATE and BEGIN PRIVATE KEY (RSA), or a PKCS#12 file (.pfx, .p12) in base64, as `base64 FILE` prints it. The certificate alone is uploaded under Certificates & secrets, Certificates. The key goes to the vault and is never shown." }
                 textarea id="certificate" name="certificate" rows="3" autocomplete="off" spellcheck="false" aria-describedby="certificate-hint" {}
                 @if let Some(reason) = wrong.here("certificate") { p.wrong id="certificate-wrong" { (page::words(reason)) } }
             }
+            (field("certificate_password", "certificate password", "Password of the PKCS#12 file", "Only for that; it opens the file here and is not kept.", "password", "", ""))
             @if web.platform_tokens {
                 label.choice { input type="checkbox" name="federated_aws" value="yes"; " A token that AWS makes for Postroom, instead of any secret: the app trusts it under Certificates & secrets, Federated credentials (docs/client-authentication.md)" }
             } @else { (field("federated_token_file", "federated token file", "Federated token file, instead of any secret", "The whole path of a file that somebody else writes and renews: Kubernetes, a CI runner, SPIFFE. The app trusts its issuer under Certificates & secrets, Federated credentials.", "text", "", "/var/run/secrets/azure/tokens/azure-identity-token")) }
