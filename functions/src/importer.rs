@@ -12,6 +12,7 @@ use shared::{
     error::Next,
     import::{
         Importer, RunError, RunOptions,
+        check::Step,
         checks::{CheckError, Checks as _, InProcess},
         reconcile::orphans,
         report::{Outcome, RunReport},
@@ -19,6 +20,7 @@ use shared::{
     ports::Ports,
     records::{RecordError, accounts::Accounts, warnings},
     time::{between, minus},
+    wire::Gate,
 };
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -57,6 +59,8 @@ pub struct ImporterFunction {
     ports: Ports,
     importer: Arc<Importer>,
     checks: InProcess,
+    /// The gate of the wire, which is told where Postroom itself is.
+    itself: Gate,
     archive: Archive,
     accounts: Accounts,
     stack: String,
@@ -81,6 +85,7 @@ pub async fn start(sandbox: Sandbox) -> Result<ImporterFunction, Failure> {
     Ok(ImporterFunction {
         checks: InProcess::new(Arc::clone(&importer), CHECK_PATIENCE),
         importer,
+        itself: sandbox.gate().clone(),
         patience: settings.shared.patience,
         stack: sandbox.stack.clone(),
         archive,
@@ -153,6 +158,15 @@ impl ImporterFunction {
         match ask {
             Try::Account { account } => wire(soon(self.checks.account(&account)).await),
             Try::Reach { credential } => wire(soon(self.checks.reach(&credential)).await),
+            // No other address of its host: whoever asks names where Postroom is, and nothing else there.
+            Try::Redirect { redirect_uri } if shared::web::redirect_uri(&redirect_uri) != redirect_uri => {
+                let why = format!("{redirect_uri} is no redirect URI of Postroom's");
+                wire(Err::<Step, _>(CheckError::Refused(why)))
+            }
+            Try::Redirect { redirect_uri } => {
+                self.itself.may_reach_itself(&redirect_uri);
+                wire(soon(self.checks.redirect(&redirect_uri)).await)
+            }
             Try::Look {} => self.look(invocation).await,
         }
     }

@@ -7,14 +7,14 @@ use reqwest::Client;
 use shared::{
     config::ConfigError,
     import::checks::Checks,
-    oauth::FederatedTokens,
+    oauth::OutsideProofs,
     ports::{Clock, Http, Ports, Publisher, Rng, Scheduler, Store, Tokens, Vault},
     system::{SystemClock, SystemRng},
     wire::{self, Gate, ReqwestHttp, system_names},
 };
 
 use crate::{
-    adapters::{CheckCalls, DynamoStore, EventBridgeScheduler, Firing, PlatformTokens, SecretsVault, TokenCalls, Wall},
+    adapters::{CheckCalls, DynamoStore, EventBridgeScheduler, Firing, PlatformProofs, SecretsVault, TokenCalls, Wall},
     failure::Failure,
     logs,
     settings::Settings,
@@ -91,6 +91,11 @@ impl Sandbox {
         Arc::new(self.outside.clone())
     }
 
+    /// The gate of that wire.
+    pub fn gate(&self) -> &Gate {
+        self.outside.gate()
+    }
+
     /// The vault, for a function that makes secrets (with the stack's key) or only reads them.
     pub fn vault(&self, makes_secrets: bool) -> Result<Arc<dyn Vault>, Failure> {
         let key = makes_secrets.then(|| self.settings.required("POSTROOM_KMS_KEY"));
@@ -112,10 +117,10 @@ impl Sandbox {
         Ok(Arc::new(TokenCalls::new(&self.sdk, &function, store, clock)))
     }
 
-    /// Tokens that AWS makes for the function's role.
-    pub fn federated(&self) -> Arc<dyn FederatedTokens> {
+    /// What proves an app without a secret: tokens that AWS makes for the function's role, and a key in KMS.
+    pub fn outside_proofs(&self) -> Arc<dyn OutsideProofs> {
         let sts = self.settings.account.sts.as_ref();
-        Arc::new(PlatformTokens::new(&self.sdk, sts))
+        Arc::new(PlatformProofs::new(&self.sdk, sts))
     }
 
     /// Checks by invoking the importer.

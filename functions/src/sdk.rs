@@ -180,7 +180,7 @@ impl Fault {
 
     fn from_code(code: String, status: u16, what: String) -> Self {
         let denied = code.starts_with("AccessDenied")
-            || code.starts_with("KMS")
+            || (code.starts_with("KMS") && code != "KMSInternalException")
             || matches!(
                 code.as_str(),
                 "UnrecognizedClientException"
@@ -237,6 +237,7 @@ mod tests {
     fn what_a_code_comes_to() {
         assert_eq!(fault("AccessDeniedException", 400), Fault::Denied(String::new()));
         assert_eq!(fault("KMSDisabledException", 400), Fault::Denied(String::new()));
+        assert_eq!(fault("KMSInternalException", 500), Fault::Unknown(String::new()));
         assert_eq!(fault("ThrottlingException", 400), Fault::Throttled(String::new()));
         assert_eq!(fault("Anything", 429), Fault::Throttled(String::new()));
         assert_eq!(fault("InternalServerError", 500), Fault::Unknown(String::new()));

@@ -46,7 +46,7 @@ pub async fn start(sandbox: Sandbox) -> Result<TokenRefresh, Failure> {
     };
     crate::warm::table(&*ports.store).await;
     Ok(TokenRefresh {
-        tokens: TokenService::new(ports.clone()).with_federated(sandbox.federated()),
+        tokens: TokenService::new(ports.clone()).with_outside(sandbox.outside_proofs()),
         credentials: Credentials::new(Arc::clone(&ports.store)),
         accounts: Accounts::new(Arc::clone(&ports.store)),
         apps: Apps::new(Arc::clone(&ports.store)),

@@ -105,6 +105,12 @@ pub fn of(row: &CredentialRow, now: Timestamp) -> Vec<Warning> {
                 format!("the certificate {thumbprint}"),
                 "Upload a new one beside it (Azure portal, App registrations, your app, Certificates & secrets, Certificates), then `postroom credential edit ID --certificate FILE`",
             ),
+            ClientAuthentication::KmsKey { thumbprint, .. } => note(
+                Ending::Certificate,
+                at,
+                format!("the certificate {thumbprint}"),
+                "Make key and certificate anew (infra/entra/kms-key.sh), name the key to the stack (SigningKeyArn), and give both to the credential (console, Edit)",
+            ),
             ClientAuthentication::FederatedFile { .. } | ClientAuthentication::FederatedAws => {}
         }
     }

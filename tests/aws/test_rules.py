@@ -5,6 +5,7 @@ import unittest
 
 import cfn
 from rules import RULES, code
+from rules.roles import unconditional
 
 
 def drop(statements, sid):
@@ -16,7 +17,8 @@ def policy(template, role):
 
 
 def statement(template, role, sid):
-    return next(s for s in policy(template, role) if s.get("Sid") == sid)
+    """Also one that stands under a condition."""
+    return next(s for s in map(unconditional, policy(template, role)) if s.get("Sid") == sid)
 
 
 def properties(template, name):
@@ -46,6 +48,7 @@ BREAKS = {
         lambda t: properties(t, "WatchRole").update(ManagedPolicyArns=["arn:aws:iam::aws:policy/AdministratorAccess"]),
         lambda t: properties(t, "Watch").update(Policies=["AmazonS3FullAccess"]),
         lambda t: policy(t, "WatchRole").append({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}),
+        lambda t: policy(t, "WatchRole").append({"Fn::If": ["OwnCa", {"Sid": "A", "Effect": "Allow", "Action": "x:Y", "Resource": "z"}, {"Sid": "B"}]}),
     ],
     "nothing_on_everything": [
         lambda t: statement(t, "ImporterRole", "Tell").update(Resource="*"),
@@ -58,6 +61,7 @@ BREAKS = {
         lambda t: allow(t, "TokenRefreshRole", "s3:PutObject", {"Fn::Sub": "${Archive.Arn}/*"}),
         lambda t: allow(t, "OauthCallbackRole", "secretsmanager:PutSecretValue", CLIENT),
         lambda t: allow(t, "WatchRole", "secretsmanager:GetSecretValue", CLIENT),
+        lambda t: allow(t, "ImporterRole", "kms:Sign", {"Ref": "SigningKeyArn"}),
     ],
     "reads_no_other_secret": [
         lambda t: allow(t, "ConsoleRole", "secretsmanager:GetSecretValue", CLIENT),
@@ -75,6 +79,12 @@ BREAKS = {
         lambda t: statement(t, "TokenRefreshRole", "MakeFederatedToken").pop("Condition"),
         lambda t: statement(t, "TokenRefreshRole", "MakeFederatedToken")["Condition"]["ForAllValues:StringEquals"]["sts:IdentityTokenAudience"].append("api://other"),
         lambda t: statement(t, "TokenRefreshRole", "MakeFederatedToken")["Condition"]["NumericLessThanEquals"].update({"sts:DurationSeconds": 3600}),
+    ],
+    "assertions_are_signed_as_entra_wants_them": [
+        lambda t: statement(t, "TokenRefreshRole", "SignAssertions").pop("Condition"),
+        lambda t: statement(t, "TokenRefreshRole", "SignAssertions")["Condition"]["StringEqualsIfExists"].update(
+            {"kms:SigningAlgorithm": ["RSASSA_PSS_SHA_256", "RSASSA_PKCS1_V1_5_SHA_256"]}
+        ),
     ],
     "scheduler_may_start_the_importer_alone": [
         lambda t: statement(t, "ScheduleRole", "Fire").update(Resource={"Fn::GetAtt": ["TokenRefresh", "Arn"]}),

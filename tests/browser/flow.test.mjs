@@ -123,6 +123,10 @@ for (const [name, options] of [
       assert.ok(wide <= at, `${place} is ${wide} wide on ${at}`);
       await shot(page, `${place.replaceAll('/', '-')}-${at}`);
     }
+    await page.goto(`${desk.publicUrl}/credentials/contoso`);
+    await page.click('text=Check the redirect URI');
+    assert.equal(await page.textContent('p.good'), 'A browser that Microsoft sends back reaches Postroom.');
+    await shot(page, `redirect-uri-${at}`);
   }));
 }
 

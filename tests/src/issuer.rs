@@ -6,7 +6,7 @@ use rcgen::{CertificateParams, KeyPair};
 use ring::{
     rand::SystemRandom,
     rsa::PublicKeyComponents,
-    signature::{RSA_PKCS1_SHA256, RsaKeyPair},
+    signature::{RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use serde_json::{Value, json};
@@ -39,19 +39,37 @@ pub fn pkcs12(pems: &[&str], password: &str) -> Vec<u8> {
         let chain = PrivateKeyChain::new(id, key, [certificate_of(pem)]);
         store.add_entry(&format!("key {at}"), KeyStoreEntry::PrivateKeyChain(chain));
     }
-    store.writer(password).encryption_iterations(1000).write().expect("a file")
+    store
+        .writer(password)
+        .encryption_iterations(1000)
+        .write()
+        .expect("a file")
 }
 
 /// The certificate of a PEM text without its key, as a PKCS#12 file.
 pub fn certificates_alone(pem: &str, password: &str) -> Vec<u8> {
     let mut store = KeyStore::new();
     store.add_entry("alone", KeyStoreEntry::Certificate(certificate_of(pem)));
-    store.writer(password).encryption_iterations(1000).write().expect("a file")
+    store
+        .writer(password)
+        .encryption_iterations(1000)
+        .write()
+        .expect("a file")
 }
 
 fn certificate_of(pem: &str) -> Certificate {
     let der = CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate");
     Certificate::from_der(&der).expect("a certificate")
+}
+
+/// The signature over a text by the key of [`certificate`], as PS256 wants it: what a key service answers.
+pub fn ps256(text: &str) -> Vec<u8> {
+    let key = RsaKeyPair::from_pkcs8(KEY).expect("a key");
+    let mut signature = vec![0; key.public().modulus_len()];
+    let random = SystemRandom::new();
+    key.sign(&RSA_PSS_SHA256, &random, text.as_bytes(), &mut signature)
+        .expect("signed");
+    signature
 }
 
 /// A token of the issuer, RS256.

@@ -13,6 +13,7 @@ use shared::{
     },
     reach::Reach,
 };
+use url::Url;
 
 use crate::sdk;
 
@@ -31,6 +32,11 @@ pub enum Try {
     Reach {
         /// The credential.
         credential: String,
+    },
+    /// Whether a browser that is sent to our redirect URI reaches us.
+    Redirect {
+        /// The one of the console that asks.
+        redirect_uri: Url,
     },
     /// What ends soon, and whatever reach was not tried for a day; from `watch`.
     Look {},
@@ -79,6 +85,11 @@ impl Checks for CheckCalls {
         let credential = credential.to_owned();
         self.ask(&Try::Reach { credential }).await
     }
+
+    async fn redirect(&self, redirect_uri: &Url) -> Result<Step, CheckError> {
+        let redirect_uri = redirect_uri.clone();
+        self.ask(&Try::Redirect { redirect_uri }).await
+    }
 }
 
 #[cfg(test)]
@@ -96,7 +107,13 @@ mod tests {
             read(json!({"ask": "reach", "credential": "app"})),
             Ok(Try::Reach { .. })
         ));
+        let uri = "https://post.contoso.example/OAuth2Callback";
+        assert!(matches!(
+            read(json!({"ask": "redirect", "redirect_uri": uri})),
+            Ok(Try::Redirect { redirect_uri }) if redirect_uri.as_str() == uri
+        ));
         for bad in [
+            json!({"ask": "redirect", "redirect_uri": "nowhere"}),
             json!({"ask": "account"}),
             json!({"ask": "run"}),
             json!({"ask": "look", "x": 1}),

@@ -8,7 +8,7 @@
 //! | `event_bus.rs` | `Publisher` | EventBridge |
 //! | `token_calls.rs` | `Tokens` | Lambda: invokes token-refresh |
 //! | `check_calls.rs` | `Checks` | Lambda: invokes the importer |
-//! | `platform_tokens.rs` | `FederatedTokens` | STS: tokens for the function's own role |
+//! | `platform_proofs.rs` | `OutsideProofs` | STS: tokens for the function's own role; KMS: signatures |
 //! | `bucket.rs` | the archive | S3 |
 //! | `walls.rs` | what a function has no right to | |
 
@@ -21,7 +21,7 @@ mod dynamo_verdict;
 mod dynamo_write;
 mod event_bus;
 mod invoke;
-mod platform_tokens;
+mod platform_proofs;
 mod schedules;
 mod secret_labels;
 mod secrets;
@@ -32,7 +32,7 @@ pub use bucket::{archive, objects};
 pub use check_calls::{CheckCalls, Try};
 pub use dynamo::DynamoStore;
 pub use event_bus::{EventBus, SOURCE};
-pub use platform_tokens::PlatformTokens;
+pub use platform_proofs::PlatformProofs;
 pub use schedules::{EventBridgeScheduler, Firing};
 pub use secrets::SecretsVault;
 pub use token_calls::{Ask, Redeem, TokenCalls};

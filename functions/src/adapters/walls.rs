@@ -17,6 +17,7 @@ use shared::{
     reach::Reach,
     secret::Secret,
 };
+use url::Url;
 
 /// A port that this function may not use.
 #[derive(Debug, Clone, Copy)]
@@ -138,6 +139,9 @@ impl Checks for Wall {
         Err(CheckError::Refused(WHY.to_owned()))
     }
     async fn reach(&self, _: &str) -> Result<Reach, CheckError> {
+        Err(CheckError::Refused(WHY.to_owned()))
+    }
+    async fn redirect(&self, _: &Url) -> Result<Step, CheckError> {
         Err(CheckError::Refused(WHY.to_owned()))
     }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use shared::{
-    oauth::{FederatedTokens, NoToken},
+    oauth::{NoProof, OutsideProofs},
     secret::Secret,
 };
 use tokio::io::AsyncReadExt as _;
@@ -15,15 +15,15 @@ const MOST: u64 = 16 * 1024;
 pub struct TokenFiles;
 
 #[async_trait]
-impl FederatedTokens for TokenFiles {
-    async fn in_file(&self, path: &str) -> Result<Secret, NoToken> {
+impl OutsideProofs for TokenFiles {
+    async fn in_file(&self, path: &str) -> Result<Secret, NoProof> {
         let trouble = |error: std::io::Error| {
-            NoToken::Mend(format!(
+            NoProof::Mend(format!(
                 "the federated token file {path} cannot be read ({}). Whoever makes it must run, and Postroom's user must be able to read it",
                 error.kind()
             ))
         };
-        let wrong = |how: &str| Err(NoToken::Mend(format!("the federated token file {path} {how}")));
+        let wrong = |how: &str| Err(NoProof::Mend(format!("the federated token file {path} {how}")));
         let file = tokio::fs::File::open(path).await.map_err(trouble)?;
         if !file.metadata().await.map_err(trouble)?.is_file() {
             return wrong("is no file");
@@ -39,9 +39,15 @@ impl FederatedTokens for TokenFiles {
         }
     }
 
-    async fn of_platform(&self, _audience: &str) -> Result<Secret, NoToken> {
+    async fn of_platform(&self, _audience: &str) -> Result<Secret, NoProof> {
         let what =
             "AWS makes federated tokens only for Postroom on AWS; here, give the credential a federated token file";
-        Err(NoToken::Mend(what.into()))
+        Err(NoProof::Mend(what.into()))
+    }
+
+    async fn by_kms_key(&self, _key: &str, _text: &str) -> Result<Vec<u8>, NoProof> {
+        let what =
+            "a key in AWS KMS signs only for Postroom on AWS; here, give the credential a certificate with its key";
+        Err(NoProof::Mend(what.into()))
     }
 }

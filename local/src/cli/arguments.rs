@@ -153,7 +153,12 @@ pub(crate) struct SecretArguments {
     #[arg(long, requires = "certificate")]
     pub(crate) certificate_password_stdin: bool,
     /// Read the password of a PKCS#12 file from the first line of a file
-    #[arg(long, value_name = "FILE", requires = "certificate", conflicts_with = "certificate_password_stdin")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "certificate",
+        conflicts_with = "certificate_password_stdin"
+    )]
     pub(crate) certificate_password_file: Option<PathBuf>,
     /// When the client secret expires, as the portal shows it; Postroom warns before
     #[arg(long, value_name = "2027-01-31", default_value = "", conflicts_with_all = ["certificate", "federated_token_file"])]

@@ -81,7 +81,7 @@ impl Desk {
 
     fn over(opened: Opened, config: Config, output: Output) -> Self {
         let ports = opened.ports.clone();
-        let tokens: Arc<dyn Tokens> = Arc::new(TokenService::new(ports.clone()).with_federated(Arc::new(TokenFiles)));
+        let tokens: Arc<dyn Tokens> = Arc::new(TokenService::new(ports.clone()).with_outside(Arc::new(TokenFiles)));
         let archive = Archive::new(Arc::clone(&opened.archive), PART).settling(Arc::clone(&opened.settle));
         let store = &ports.store;
         Self {

@@ -78,7 +78,10 @@ fn password(arguments: &SecretArguments, path: &Path) -> Result<Secret, Failure>
         return line(&mut io::stdin().lock(), "standard input");
     }
     if let Some(file) = &arguments.certificate_password_file {
-        return line(&mut open(file, "--certificate-password-file")?, &file.display().to_string());
+        return line(
+            &mut open(file, "--certificate-password-file")?,
+            &file.display().to_string(),
+        );
     }
     if !io::stdin().is_terminal() {
         let why = format!(

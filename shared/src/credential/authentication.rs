@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{field::FieldError, ports::SecretName, secret::Secret};
 
-use super::certificate::ClientCertificate;
+use super::certificate::{ClientCertificate, KmsCertificate};
 
 /// What stands on record; what is secret about it lies in the vault.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -18,6 +18,17 @@ pub enum ClientAuthentication {
     Certificate {
         /// SHA-1 of the certificate in upper-case hexadecimal, as the portal shows it.
         thumbprint: String,
+        /// Whose it says it is.
+        subject: String,
+    },
+    /// A certificate whose key lies in AWS KMS, which signs (`private_key_jwt` as well): no secret of ours at all.
+    KmsKey {
+        /// The key's ARN.
+        key: String,
+        /// SHA-1 of the certificate in upper-case hexadecimal, as the portal shows it.
+        thumbprint: String,
+        /// `x5t#S256` of the certificate (RFC 7515 section 4.1.8).
+        print: String,
         /// Whose it says it is.
         subject: String,
     },
@@ -36,6 +47,12 @@ impl ClientAuthentication {
         match self {
             Self::Secret => "client secret".into(),
             Self::Certificate { thumbprint, subject } => format!("certificate {thumbprint} ({subject})"),
+            Self::KmsKey {
+                key,
+                thumbprint,
+                subject,
+                ..
+            } => format!("certificate {thumbprint} ({subject}), signed by the KMS key {key}"),
             Self::FederatedFile { path } => format!("federated token in {path}"),
             Self::FederatedAws => "federated token of AWS".into(),
         }
@@ -68,6 +85,8 @@ pub enum ClientInput {
     },
     /// A certificate with its key.
     Certificate(Box<ClientCertificate>),
+    /// A certificate whose key lies in AWS KMS; where Postroom runs on AWS.
+    KmsKey(Box<KmsCertificate>),
     /// The path of a file with a federated token.
     FederatedFile(String),
     /// AWS makes the token; where Postroom runs on AWS.
@@ -92,11 +111,21 @@ impl ClientInput {
             }
             Self::Certificate(certificate) => (
                 ClientAuthentication::Certificate {
-                    thumbprint: certificate.thumbprint.clone(),
-                    subject: certificate.subject.clone(),
+                    thumbprint: certificate.facts.thumbprint.clone(),
+                    subject: certificate.facts.subject.clone(),
                 },
                 Some(certificate.pem.clone()),
-                Some(certificate.expires_at),
+                Some(certificate.facts.expires_at),
+            ),
+            Self::KmsKey(certificate) => (
+                ClientAuthentication::KmsKey {
+                    key: certificate.key.clone(),
+                    thumbprint: certificate.facts.thumbprint.clone(),
+                    print: certificate.facts.print.clone(),
+                    subject: certificate.facts.subject.clone(),
+                },
+                None,
+                Some(certificate.facts.expires_at),
             ),
             Self::FederatedFile(path) => {
                 check_path(path)?;

@@ -18,7 +18,8 @@ use crate::{
 };
 
 pub use authentication::{ClientAuthentication, ClientInput, NextSecret, expiry};
-pub use certificate::ClientCertificate;
+pub use certificate::{CertificateFacts, ClientCertificate, KmsCertificate};
+pub(crate) use certificate::{signed_assertion, unsigned_assertion};
 pub use pkcs12::is_pkcs12;
 pub use sign_in::{Identity, SignIn};
 

@@ -71,8 +71,8 @@ fn refused(error: &Error) -> FieldError {
         Error::MacError(_) | Error::UnpadError | Error::Pkcs5Error(_) => {
             "the PKCS#12 file does not open: the password is wrong, or the file is damaged".to_owned()
         }
-        Error::UnsupportedEncryptionScheme | Error::UnsupportedMacAlgorithm => format!(
-            "the PKCS#12 file is sealed in a way that is not known here ({error}); make PEM of it: `openssl pkcs12 -in FILE -nodes -out both.pem`"
+        Error::UnsupportedEncryptionScheme | Error::UnsupportedMacAlgorithm | Error::InvalidParameters => format!(
+            "the PKCS#12 file is sealed in a way that is not opened here ({error}); make PEM of it: `openssl pkcs12 -in FILE -nodes -out both.pem`"
         ),
         other => format!("it is no PKCS#12 file that can be read ({other})"),
     };

@@ -4,10 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::{error::Next, oauth::TokenError, ports::TokenNeed, reach::Reach, records::RecordError};
 
-use super::{check::Step, reach::ReachError, run::Importer};
+use super::{check::Step, reach::ReachError, redirect, run::Importer};
 
 /// Why nothing was tried. It travels where things are tried in another function.
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
@@ -65,6 +66,8 @@ pub trait Checks: Send + Sync {
     async fn account(&self, account: &str) -> Result<Vec<Step>, CheckError>;
     /// What a credential's app reaches, with a token of this moment; the outcome is on record afterwards.
     async fn reach(&self, credential: &str) -> Result<Reach, CheckError>;
+    /// Whether Microsoft would take this redirect URI of ours, and whether Postroom is reached there.
+    async fn redirect(&self, redirect_uri: &Url) -> Result<Step, CheckError>;
 }
 
 /// In this process.
@@ -88,5 +91,9 @@ impl Checks for InProcess {
 
     async fn reach(&self, credential: &str) -> Result<Reach, CheckError> {
         Ok(self.importer.reach(credential, TokenNeed::New, self.patience).await?)
+    }
+
+    async fn redirect(&self, redirect_uri: &Url) -> Result<Step, CheckError> {
+        Ok(redirect::check(&*self.importer.ports.http, redirect_uri).await)
     }
 }

@@ -22,7 +22,7 @@ pub async fn check(http: &dyn Http, redirect_uri: &Url) -> Step {
         Ok(answer) => answer,
         Err(error) => {
             return Step::bad(WHAT, format!("{redirect_uri} is not reached from this machine: {error}"))
-                .fix("check that `postroom serve` runs and that name, proxy and port in --public-url are right. If only browsers elsewhere reach it, open it there: a page of Postroom's must come");
+                .fix("check that Postroom runs and that name, proxy and port in --public-url (on AWS: PublicUrl) are right. If only browsers elsewhere reach it, open it there: a page of Postroom's must come");
         }
     };
     let status = answer.status().as_u16();
@@ -47,7 +47,7 @@ pub async fn check(http: &dyn Http, redirect_uri: &Url) -> Step {
             WHAT,
             format!("{redirect_uri} answers HTTP {status}, which is not Postroom's answer"),
         )
-        .fix("let the proxy in front pass this path on to `postroom serve`, without a sign-in of its own"),
+        .fix("let the proxy in front pass this path on to Postroom, without a sign-in of its own"),
     }
 }
 
@@ -56,7 +56,7 @@ fn refused_by_microsoft(uri: &Url) -> Option<Step> {
     if uri.scheme() == "http" && !local {
         let detail = format!("{uri} is http: Microsoft takes http for `localhost` only (AADSTS50011)");
         return Some(Step::bad(WHAT, detail).fix(
-            "give the address that browsers see with --public-url, beginning with https:// if a proxy in front speaks TLS; register the redirect URI letter by letter",
+            "give the address that browsers see with --public-url (on AWS: PublicUrl), beginning with https:// if a proxy in front speaks TLS; register the redirect URI letter by letter",
         ));
     }
     None
@@ -79,12 +79,12 @@ fn moved(from: &Url, to: Option<&Url>) -> Step {
     } else if to.scheme() != from.scheme() {
         (
             "another scheme is wanted",
-            "begin --public-url with https://, and register the redirect URI so",
+            "begin --public-url (on AWS: PublicUrl) with https://, and register the redirect URI so",
         )
     } else {
         (
             "something in front answers",
-            "let the proxy in front pass this path on to `postroom serve`, without a sign-in of its own",
+            "let the proxy in front pass this path on to Postroom, without a sign-in of its own",
         )
     };
     let shown = crate::origin::SafeUrl(to);

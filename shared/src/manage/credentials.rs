@@ -294,7 +294,8 @@ fn remarks(input: &ClientInput, now: Timestamp) -> Vec<String> {
             remarks.extend(client_secret_warning(secret).map(str::to_owned));
             ("client secret", *expires_at)
         }
-        ClientInput::Certificate(certificate) => ("certificate", Some(certificate.expires_at)),
+        ClientInput::Certificate(certificate) => ("certificate", Some(certificate.facts.expires_at)),
+        ClientInput::KmsKey(certificate) => ("certificate", Some(certificate.facts.expires_at)),
         ClientInput::FederatedFile(_) | ClientInput::FederatedAws => return remarks,
     };
     if expires_at.is_some_and(|at| at <= now) {

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 
 use crate::{
     account::digest,
-    credential::{ClientAuthentication, ClientCertificate, Credential, NextSecret},
+    credential::{
+        ClientAuthentication, ClientCertificate, Credential, NextSecret, signed_assertion, unsigned_assertion,
+    },
     ports::{SecretName, Stage},
     records::{
         apps::Circuit,
@@ -34,36 +36,54 @@ pub fn federated_audience(login_host: &str) -> &'static str {
     }
 }
 
-/// Why there is no federated token: a sentence for an admin that never repeats what was read.
+/// Why there is no proof: a sentence for an admin that never repeats what was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NoToken {
+pub enum NoProof {
     /// Somebody must mend it; the sentence says where.
     Mend(String),
     /// It was not to be had just now.
     Later(String),
 }
 
-/// Gets tokens of an issuer that Entra trusts. One machine: a file that somebody else renews. AWS: STS makes them.
+/// Gets what proves the app and is no secret of ours. One machine: a token in a file that somebody else renews. AWS: tokens
+/// that STS makes, and signatures by a key in KMS.
 ///
 /// Called once per request to the token endpoint; nothing is kept.
 #[async_trait]
-pub trait FederatedTokens: Send + Sync {
+pub trait OutsideProofs: Send + Sync {
     /// The token in this file, without blanks at its ends.
-    async fn in_file(&self, path: &str) -> Result<Secret, NoToken>;
+    async fn in_file(&self, path: &str) -> Result<Secret, NoProof>;
     /// A token that the platform makes for this audience.
-    async fn of_platform(&self, audience: &str) -> Result<Secret, NoToken>;
+    async fn of_platform(&self, audience: &str) -> Result<Secret, NoProof>;
+    /// The signature over this text by the KMS key with this ARN: RSASSA-PSS with SHA-256 and a salt of 32 bytes, as PS256
+    /// wants it (RFC 7518 section 3.5).
+    async fn by_kms_key(&self, key: &str, text: &str) -> Result<Vec<u8>, NoProof>;
 }
 
 /// How the app proves itself.
 pub(super) enum Proof {
     Secret(Secret),
     Certificate(Box<ClientCertificate>),
-    Federated(Secret),
+    /// Made by somebody else: a federated token, or an assertion that KMS signed.
+    Assertion(Secret),
 }
 
-/// A proof, what it is known by to the circuit, and the one that shall take its place.
+/// What a proof comes from.
+pub(super) enum Source {
+    /// It is there.
+    Ready(Proof),
+    /// KMS signs one for each request.
+    KmsKey {
+        /// The certificate's `x5t#S256`.
+        print: String,
+        /// The key's ARN.
+        key: String,
+    },
+}
+
+/// What the app proves itself with, what it is known by to the circuit, and the one that shall take its place.
 pub(super) struct Client {
-    pub(super) proof: Proof,
+    pub(super) source: Source,
     pub(super) known_by: String,
     /// A next secret that is to be tried first.
     pub(super) next: Option<Secret>,
@@ -132,27 +152,35 @@ impl TokenService {
             None => self.apps.circuit(&credential.client()).await?,
         };
         let name = &credential.client_secret;
-        let (proof, known_by) = match &credential.authentication {
+        let (source, known_by) = match &credential.authentication {
             ClientAuthentication::Secret => {
                 let (secret, known_by) = self.of_vault(credential, name).await?;
-                (Proof::Secret(secret), known_by)
+                (Source::Ready(Proof::Secret(secret)), known_by)
             }
             ClientAuthentication::Certificate { .. } => {
                 let (pem, known_by) = self.of_vault(credential, name).await?;
                 let certificate = ClientCertificate::from_pem(&pem)
                     .map_err(|error| TokenError::plain(TokenErrorKind::Client, error.to_string()))?;
-                (Proof::Certificate(Box::new(certificate)), known_by)
+                (Source::Ready(Proof::Certificate(Box::new(certificate))), known_by)
+            }
+            ClientAuthentication::KmsKey { key, print, .. } => {
+                let (print, key) = (print.clone(), key.clone());
+                let known_by = format!("key {key} certificate {print}");
+                (Source::KmsKey { print, key }, known_by)
             }
             ClientAuthentication::FederatedFile { path } => {
-                let token = self.federated()?.in_file(path).await.map_err(federated_trouble)?;
+                let token = self.outside()?.in_file(path).await.map_err(no_proof)?;
                 let place = format!("the file {path} holds");
-                (Proof::Federated(jwt(token, &place)?), format!("file {path}"))
+                (
+                    Source::Ready(Proof::Assertion(jwt(token, &place)?)),
+                    format!("file {path}"),
+                )
             }
             ClientAuthentication::FederatedAws => {
                 let audience = federated_audience(credential.token_url.host_str().unwrap_or_default());
-                let token = self.federated()?.of_platform(audience).await;
-                let token = jwt(token.map_err(federated_trouble)?, "AWS answered")?;
-                (Proof::Federated(token), format!("platform {audience}"))
+                let token = self.outside()?.of_platform(audience).await;
+                let token = jwt(token.map_err(no_proof)?, "AWS answered")?;
+                (Source::Ready(Proof::Assertion(token)), format!("platform {audience}"))
             }
         };
         let now = self.ports.clock.now();
@@ -165,12 +193,25 @@ impl TokenService {
             _ => None,
         };
         Ok(Client {
-            proof,
+            source,
             known_by,
             next: next.map(|entry| entry.value),
             circuit,
             tried: Mutex::default(),
         })
+    }
+
+    /// An assertion for one request, signed by a key in KMS. That KMS does not sign is no word of Microsoft's about the app.
+    pub(super) async fn signed_by_kms(
+        &self,
+        credential: &Credential,
+        print: &str,
+        key: &str,
+    ) -> Result<Proof, TokenError> {
+        let (id, now) = (self.ports.rng.hex(16), self.ports.clock.now());
+        let unsigned = unsigned_assertion(print, credential.token_url.as_str(), &credential.client_id, &id, now);
+        let signature = self.outside()?.by_kms_key(key, &unsigned).await.map_err(no_proof)?;
+        Ok(Proof::Assertion(signed_assertion(&unsigned, &signature)))
     }
 
     async fn of_vault(&self, credential: &Credential, name: &SecretName) -> Result<(Secret, String), TokenError> {
@@ -188,20 +229,20 @@ impl TokenService {
         Ok((entry.value, known_by))
     }
 
-    fn federated(&self) -> Result<&dyn FederatedTokens, TokenError> {
-        self.federated.as_deref().ok_or_else(|| {
+    fn outside(&self) -> Result<&dyn OutsideProofs, TokenError> {
+        self.outside.as_deref().ok_or_else(|| {
             TokenError::plain(
                 TokenErrorKind::Client,
-                "federated tokens cannot be had here; give the credential a client secret or a certificate",
+                "neither federated tokens nor KMS are to be had here; give the credential a client secret or a certificate",
             )
         })
     }
 }
 
-fn federated_trouble(why: NoToken) -> TokenError {
+fn no_proof(why: NoProof) -> TokenError {
     match why {
-        NoToken::Mend(what) => TokenError::plain(TokenErrorKind::Client, what),
-        NoToken::Later(what) => TokenError::plain(TokenErrorKind::Transient { after: None }, what),
+        NoProof::Mend(what) => TokenError::plain(TokenErrorKind::Client, what),
+        NoProof::Later(what) => TokenError::plain(TokenErrorKind::Transient { after: None }, what),
     }
 }
 

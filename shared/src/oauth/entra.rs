@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::{
+    credential::{signed_assertion, unsigned_assertion},
     graph::retry_after,
     ports::{Clock, Http, HttpError},
     secret::Secret,
@@ -178,17 +179,17 @@ pub(super) async fn ask(endpoint: Endpoint<'_>, ask: Ask<'_>) -> Result<Granted,
             client.set_client_secret(ClientSecret::new(secret.expose().to_owned())),
             None,
         ),
-        Proof::Federated(token) => (client, Some(token.clone())),
+        Proof::Assertion(made) => (client, Some(made.clone())),
         Proof::Certificate(certificate) => {
             let (url, now) = (endpoint.token_url.as_str(), endpoint.clock.now());
-            let made = certificate.assertion(url, endpoint.client_id, &endpoint.jti, now);
-            let made = made.ok_or_else(|| {
+            let unsigned = unsigned_assertion(&certificate.facts.print, url, endpoint.client_id, &endpoint.jti, now);
+            let signature = certificate.signature(&unsigned).ok_or_else(|| {
                 TokenError::plain(
                     TokenErrorKind::Client,
                     "the key of the certificate cannot sign; give the certificate anew",
                 )
             })?;
-            (client, Some(made))
+            (client, Some(signed_assertion(&unsigned, &signature)))
         }
     };
     let wire = Wire {

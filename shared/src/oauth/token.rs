@@ -6,24 +6,21 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
-use tracing::{info, warn};
 
 use crate::{
     account::digest,
     credential::{ClientAuthentication, Credential, GrantType, TokenState},
-    ports::{Ports, Redeemed, Redemption, SecretVersion, TokenInfo, TokenNeed, Tokens},
+    ports::{Ports, Redeemed, Redemption, TokenInfo, TokenNeed, Tokens},
     records::{
-        apps::{Apps, Circuit, OpenCircuit},
+        apps::{Apps, Circuit},
         credentials::{CredentialRow, Credentials, TokenOutcome},
     },
     time::{between, minus, plus},
 };
 
 use super::{
-    client::{Client, FederatedTokens, Proof},
-    entra::{self, Ask, Endpoint, Granted},
+    client::OutsideProofs,
     error::{TokenError, TokenErrorKind},
-    grant::put_newest,
     keys::Authorities,
 };
 
@@ -38,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// A token is not renewed before it is this old, or the vault's versions of a day would not last.
 const YOUNG: Duration = Duration::from_mins(50);
 /// The longest that Microsoft is left alone, whatever it asked for.
-const LONGEST_WAIT: Duration = Duration::from_mins(15);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_mins(15);
 /// A credential that waits for somebody to sign in asks by itself this often, since it may heal.
 const ASK_AGAIN: Duration = Duration::from_hours(1);
 
@@ -48,7 +45,7 @@ pub struct TokenService {
     pub(super) credentials: Credentials,
     pub(super) apps: Apps,
     pub(super) authorities: Authorities,
-    pub(super) federated: Option<Arc<dyn FederatedTokens>>,
+    pub(super) outside: Option<Arc<dyn OutsideProofs>>,
     /// One request per credential and process at a time; the lease does the same between processes.
     flights: Mutex<HashMap<String, Arc<Mutex<()>>>>,
     /// The app of each credential, as it was: so that both rows can be read with one call.
@@ -88,9 +85,9 @@ pub fn settings_digest(row: &CredentialRow) -> String {
     let proof = match &credential.authentication {
         // Another certificate has another name in the vault, as another secret has.
         ClientAuthentication::Secret | ClientAuthentication::Certificate { .. } => String::new(),
-        federated @ (ClientAuthentication::FederatedFile { .. } | ClientAuthentication::FederatedAws) => {
-            federated.words()
-        }
+        outside @ (ClientAuthentication::KmsKey { .. }
+        | ClientAuthentication::FederatedFile { .. }
+        | ClientAuthentication::FederatedAws) => outside.words(),
     };
     if !proof.is_empty() {
         parts.push(&proof);
@@ -121,21 +118,21 @@ impl TokenService {
             credentials,
             apps,
             authorities: Authorities::default(),
-            federated: None,
+            outside: None,
             flights: Mutex::default(),
             app_of: std::sync::Mutex::default(),
         }
     }
 
-    /// The same, with somebody to get federated tokens from.
+    /// The same, with somebody to get proofs from that are no secrets of ours.
     #[must_use]
-    pub fn with_federated(mut self, federated: Arc<dyn FederatedTokens>) -> Self {
-        self.federated = Some(federated);
+    pub fn with_outside(mut self, outside: Arc<dyn OutsideProofs>) -> Self {
+        self.outside = Some(outside);
         self
     }
 
     /// The token on record, if it meets the need.
-    fn on_record(&self, row: &CredentialRow, need: &TokenNeed) -> Option<TokenInfo> {
+    pub(super) fn on_record(&self, row: &CredentialRow, need: &TokenNeed) -> Option<TokenInfo> {
         token_on_record(row, need, self.ports.clock.now())
     }
 
@@ -202,190 +199,6 @@ impl TokenService {
 
     fn app_of(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
         self.app_of.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    async fn ask(
-        &self,
-        row: &CredentialRow,
-        fence: i64,
-        need: &TokenNeed,
-        circuit: Option<Circuit>,
-    ) -> Result<TokenInfo, TokenError> {
-        let mut outcome = TokenOutcome::default();
-        let asked = match row.credential.grant_type {
-            GrantType::ClientCredentials => self.request(row, need, circuit, &mut outcome).await,
-            GrantType::AuthorizationCode => self.refresh(row, need, circuit, &mut outcome).await,
-        };
-        self.settle(row, fence, outcome, asked).await
-    }
-
-    /// Writes down what came of it, and lets the lease go, whatever came of it.
-    pub(super) async fn settle(
-        &self,
-        row: &CredentialRow,
-        fence: i64,
-        mut outcome: TokenOutcome,
-        asked: Result<(), TokenError>,
-    ) -> Result<TokenInfo, TokenError> {
-        let id = row.credential.id.as_str();
-        match asked {
-            Ok(()) => {
-                let kept = self.credentials.finish(id, fence, &outcome).await?;
-                match (kept, outcome.token) {
-                    (true, Some(state)) => {
-                        info!(credential = id, expires_at = %state.expires_at, roles = ?state.roles, scopes = ?state.scopes, "access token obtained");
-                        Ok(info_of(&row.credential, &state, true))
-                    }
-                    _ => {
-                        // The lease was lost meanwhile: what stands on record now is somebody's newer token, or nothing.
-                        let row = self.credentials.get(id).await?;
-                        self.on_record(&row, &TokenNeed::Usable).ok_or_else(|| {
-                            TokenError::plain(
-                                TokenErrorKind::Transient { after: None },
-                                "the credential was changed while a token was asked for",
-                            )
-                        })
-                    }
-                }
-            }
-            Err(error) => {
-                warn!(credential = id, error = %error, trace = error.trace.as_deref().unwrap_or("-"), "no access token");
-                // A transient failure is no state of the credential: the next request tells.
-                if !matches!(error.kind, TokenErrorKind::Transient { .. } | TokenErrorKind::Refused) {
-                    outcome.problem = Some(Some(error.what.clone()));
-                }
-                // Many accounts ask for one credential, and each would go on where Microsoft told another to wait.
-                if let TokenErrorKind::Transient { after: Some(after) } = error.kind
-                    && error.microsofts_wish
-                {
-                    let until = plus(self.ports.clock.now(), after.min(LONGEST_WAIT));
-                    outcome.not_before = Some(Some(until));
-                }
-                self.credentials.finish(id, fence, &outcome).await?;
-                Err(error)
-            }
-        }
-    }
-
-    /// One request to the token endpoint, unless the app's circuit is open; a refused client opens it.
-    pub(super) async fn through_circuit(
-        &self,
-        credential: &Credential,
-        client: &Client,
-        asked_for: bool,
-        ask: Ask<'_>,
-    ) -> Result<Granted, TokenError> {
-        if let Some(granted) = self.with_next_secret(credential, client, ask).await? {
-            return Ok(granted);
-        }
-        let app = credential.client();
-        let now = self.ports.clock.now();
-        if !asked_for && let Some(open) = self.apps.refuses(&app, &client.circuit, &client.known_by, now).await? {
-            return Err(TokenError::plain(TokenErrorKind::Client, open.problem));
-        }
-        let answer = entra::ask(self.endpoint(credential, &client.proof), ask).await;
-        if let Err(error) = &answer
-            && error.kind == TokenErrorKind::Client
-        {
-            let circuit = OpenCircuit {
-                client_id: credential.client_id.clone(),
-                opened_at: now,
-                secret: client.known_by.clone(),
-                problem: error.what.clone(),
-            };
-            if self.apps.open(&app, &circuit).await? {
-                tracing::error!(client_id = %credential.client_id, problem = %error.what, "Microsoft refuses the app: no credential of it can get a token until an admin acts");
-            }
-        }
-        // Nothing may come between an answer and the keeping of what it brought: a success closes the circuit later.
-        answer
-    }
-
-    /// The next client secret first, if one waits and is not known to be refused; `None`: the old one must do. A code is
-    /// never tried with it: whether a refusal uses the code up is for the provider to say.
-    async fn with_next_secret(
-        &self,
-        credential: &Credential,
-        client: &Client,
-        ask: Ask<'_>,
-    ) -> Result<Option<Granted>, TokenError> {
-        let (Some(next), false) = (&client.next, matches!(ask, Ask::Code { .. })) else {
-            return Ok(None);
-        };
-        let proof = Proof::Secret(next.clone());
-        match entra::ask(self.endpoint(credential, &proof), ask).await {
-            Ok(granted) => {
-                client.next_worked();
-                Ok(Some(granted))
-            }
-            Err(error) if error.kind == TokenErrorKind::Client => {
-                warn!(credential = %credential.id, %error, "the next client secret does not work; the one before is used");
-                client.next_refused(error.what);
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn endpoint<'a>(&'a self, credential: &'a Credential, proof: &'a Proof) -> Endpoint<'a> {
-        Endpoint {
-            http: Arc::clone(&self.ports.http),
-            clock: &*self.ports.clock,
-            token_url: &credential.token_url,
-            client_id: &credential.client_id,
-            proof,
-            jti: self.ports.rng.hex(16),
-        }
-    }
-
-    /// Client credentials: a token of the app itself.
-    async fn request(
-        &self,
-        row: &CredentialRow,
-        need: &TokenNeed,
-        circuit: Option<Circuit>,
-        outcome: &mut TokenOutcome,
-    ) -> Result<(), TokenError> {
-        let credential = &row.credential;
-        let client = self.client(row, circuit).await?;
-        let obtained_at = self.ports.clock.now();
-        let ask = Ask::ClientCredentials {
-            scope: &credential.scope,
-        };
-        let granted = self
-            .through_circuit(credential, &client, *need == TokenNeed::New, ask)
-            .await;
-        let row = client.settled(row, obtained_at, outcome);
-        self.keep_access(&row, &client, &granted?, obtained_at, outcome).await
-    }
-
-    /// Puts an access token into the vault and its description into the outcome; the app's circuit is closed, if it was open.
-    pub(super) async fn keep_access(
-        &self,
-        row: &CredentialRow,
-        client: &Client,
-        granted: &Granted,
-        obtained_at: Timestamp,
-        outcome: &mut TokenOutcome,
-    ) -> Result<(), TokenError> {
-        if client.circuit.is_open() && self.apps.close(&row.credential.client()).await? {
-            info!(client_id = %row.credential.client_id, "Microsoft takes the app again");
-        }
-        let name = &row.credential.access_token;
-        let newest = row.token.as_ref().map(|token| token.version.clone());
-        let version = put_newest(&*self.ports.vault, &*self.ports.clock, name, &granted.token, newest).await?;
-        let mut signed_in = row.clone();
-        if outcome.sign_in.is_some() {
-            signed_in.sign_in.clone_from(&outcome.sign_in);
-        }
-        outcome.token = Some(state_of(granted, version, obtained_at, settings_digest(&signed_in)));
-        outcome.problem = Some(None);
-        outcome.needs_sign_in = Some(false);
-        outcome.refused_at = Some(None);
-        outcome.interrupted = Some(false);
-        outcome.claims = Some(None);
-        outcome.not_before = Some(None);
-        Ok(())
     }
 
     /// One at a time in this process.
@@ -466,25 +279,6 @@ pub(super) fn info_of(credential: &Credential, token: &TokenState, fresh: bool) 
         scopes: token.scopes.clone(),
         tenant: token.tenant.clone(),
         fresh,
-    }
-}
-
-fn state_of(granted: &Granted, version: SecretVersion, obtained_at: Timestamp, settings: String) -> TokenState {
-    let claims = &granted.claims;
-    // A token that is no JWT tells nothing; then the answer's own words count.
-    let scopes = match &claims.scp {
-        Some(scp) => scp.split(' ').map(str::to_owned).collect(),
-        None if claims.roles.is_empty() => granted.scope.clone().unwrap_or_default(),
-        None => Vec::new(),
-    };
-    TokenState {
-        version,
-        expires_at: plus(obtained_at, granted.lifetime),
-        obtained_at,
-        roles: claims.roles.clone(),
-        scopes,
-        tenant: claims.tid.clone(),
-        settings,
     }
 }
 

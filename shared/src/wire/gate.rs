@@ -40,7 +40,7 @@ pub(super) struct Closed(pub(super) String);
 #[derive(Clone)]
 pub struct Gate {
     trusted: TrustedOrigins,
-    /// Our own address, as browsers know it, once it is known: asked by the doctor alone.
+    /// Our own address, as browsers know it, once it is known: asked to see whether it is reached there.
     own: Arc<OnceLock<Origin>>,
     /// The proxy's host: it connects, so it is connected to wherever it is.
     proxy: Option<String>,
@@ -135,9 +135,14 @@ impl Gate {
                 Side::Loopback => false,
             };
             if !fine {
-                return Err(Closed(format!(
-                    "the name leads to {address}, which is not on the internet. If that is where it should be, add its origin with its network to POSTROOM_TRUST_ENDPOINTS, as in https://{name}=10.0.0.0/8"
-                )));
+                let what = format!("the name leads to {address}, which is not on the internet");
+                return Err(Closed(if side(address) == Side::Never {
+                    format!("{what}, and which Postroom never asks; it must lead elsewhere")
+                } else {
+                    format!(
+                        "{what}. If that is where it should be, add its origin with its network to POSTROOM_TRUST_ENDPOINTS, as in https://{name}=10.0.0.0/8"
+                    )
+                }));
             }
         }
         Ok(())
@@ -217,6 +222,12 @@ mod tests {
         gate.may_reach_itself(&Url::parse("http://localhost:8400").unwrap());
         assert!(admits(&gate, "http://localhost:8400/OAuth2Callback") && !admits(&gate, "http://localhost:8401/"));
         assert!(gate.pass("localhost", &["127.0.0.1".parse().unwrap()]).is_ok());
-        assert!(gate.pass("localhost", &["169.254.0.1".parse().unwrap()]).is_err());
+        // What no setting lets through is not said to be a matter of settings.
+        let never = gate.pass("localhost", &["169.254.0.1".parse().unwrap()]).unwrap_err();
+        assert!(!never.to_string().contains("POSTROOM_TRUST_ENDPOINTS"), "{never}");
+        let inside = gate
+            .pass("elsewhere.example", &["10.0.0.1".parse().unwrap()])
+            .unwrap_err();
+        assert!(inside.to_string().contains("POSTROOM_TRUST_ENDPOINTS"), "{inside}");
     }
 }

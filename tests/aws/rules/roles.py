@@ -14,7 +14,15 @@ def statements(resource):
     properties = resource["Properties"]
     documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
     documents += [properties[key] for key in ("PolicyDocument", "KeyPolicy") if key in properties]
-    return [statement for document in documents for statement in document["Statement"]]
+    return [unconditional(statement) for document in documents for statement in document["Statement"]]
+
+
+def unconditional(statement):
+    """What a statement says where its condition holds; where it does not, nothing may be said instead."""
+    if "Fn::If" not in statement:
+        return statement
+    _, holds, otherwise = statement["Fn::If"]
+    return holds if otherwise == {"Ref": "AWS::NoValue"} else {"Effect": "Neither", "Action": "Neither"}
 
 
 def grants(resource):
@@ -148,6 +156,18 @@ def tokens_are_made_for_entra_alone(template, _rights):
     return problems
 
 
+def assertions_are_signed_as_entra_wants_them(template, _rights):
+    """The right to sign is for one algorithm and one key; with another algorithm a key could be made to sign something else."""
+    problems = []
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        for statement in statements(role):
+            if "kms:Sign" not in many(statement["Action"]):
+                continue
+            if statement.get("Condition") != {"StringEqualsIfExists": {"kms:SigningAlgorithm": "RSASSA_PSS_SHA_256"}}:
+                problems.append(f"{name}: signs by {statement.get('Condition') or 'any algorithm'}")
+    return problems
+
+
 def scheduler_may_start_the_importer_alone(template, _rights):
     problems = []
     invoked = {
@@ -183,7 +203,7 @@ def whoever_touches_what_is_sealed_has_the_key(template, rights):
         }
         if table.get(name, services) != services:
             problems.append(f"{name}: touches {sorted(services)}; the table says {sorted(table[name])}")
-        seals = [s for s in statements(role) if any(action.startswith("kms:") for action in many(s["Action"]))]
+        seals = [s for s in statements(role) if any(action.startswith("kms:") and action != "kms:Sign" for action in many(s["Action"]))]
         if len(seals) != 1 or set(many(seals[0]["Action"])) != {"kms:Decrypt", "kms:GenerateDataKey"} or text(seals[0]["Resource"]) != "Key.Arn":
             problems.append(f"{name}: wants kms:Decrypt and kms:GenerateDataKey on the key, in one statement")
             continue
@@ -203,6 +223,7 @@ RULES = [
     functions_are_trusted_to_lambda_alone,
     whoever_writes_schedules_may_hand_over_their_role,
     tokens_are_made_for_entra_alone,
+    assertions_are_signed_as_entra_wants_them,
     scheduler_may_start_the_importer_alone,
     whoever_touches_what_is_sealed_has_the_key,
 ]

@@ -252,14 +252,33 @@ fn a_pkcs12_file_opens_with_its_password_which_is_no_argument() {
     let wrong = add("open says me").expect(2);
     assert!(wrong.stderr.contains("password is wrong"), "{}", wrong.stderr);
     let made = add("open sesame\n").expect(0);
-    assert!(made.json()["secret_expires_at"].as_str().unwrap().starts_with("2099-03-01"));
+    assert!(
+        made.json()["secret_expires_at"]
+            .as_str()
+            .unwrap()
+            .starts_with("2099-03-01")
+    );
     assert!(!made.stdout.contains("open sesame") && !made.stdout.contains("PRIVATE KEY"));
 
     let client_id = bench.simulator.registration().client_id;
     bench.simulator.add_certificate(&client_id, &public).unwrap();
     bench.json(&["credential", "authorize", "sim"]);
-    let asked = bench.run(&["credential", "edit", "sim", "--certificate", path]).expect(2);
-    assert!(asked.stderr.contains("--certificate-password-stdin"), "{}", asked.stderr);
-    let argument = bench.run(&["credential", "edit", "sim", "--certificate", path, "--certificate-password", "x"]);
+    let asked = bench
+        .run(&["credential", "edit", "sim", "--certificate", path])
+        .expect(2);
+    assert!(
+        asked.stderr.contains("--certificate-password-stdin"),
+        "{}",
+        asked.stderr
+    );
+    let argument = bench.run(&[
+        "credential",
+        "edit",
+        "sim",
+        "--certificate",
+        path,
+        "--certificate-password",
+        "x",
+    ]);
     assert_eq!(argument.code, 2, "never an argument");
 }

@@ -3,14 +3,15 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use base64::Engine as _;
 use local::adapters::TokenFiles;
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use shared::{
-    credential::{ClientAuthentication, ClientCertificate, ClientInput, CredentialForm, GrantType},
+    credential::{ClientAuthentication, ClientCertificate, ClientInput, CredentialForm, GrantType, KmsCertificate},
     error::Next,
     manage::Manage,
-    oauth::{FederatedTokens, NoToken, TokenService, federated_audience},
+    oauth::{NoProof, OutsideProofs, TokenService, federated_audience},
     origin::{Origin, TrustedOrigins},
     ports::{Clock as _, SecretName, Stage, TokenNeed, Tokens as _, Vault as _},
     records::{
@@ -57,7 +58,7 @@ async fn a_certificate_proves_the_app_and_its_key_stays_in_the_vault() {
     let world = World::new(1);
     let (public, both) = certificate();
     let read = ClientCertificate::from_pem(&both).expect("a good one");
-    assert_eq!(read.expires_at.to_string(), "2027-03-01T00:00:00Z");
+    assert_eq!(read.facts.expires_at.to_string(), "2027-03-01T00:00:00Z");
     manage(&world)
         .add_credential_with(&form(&world), &ClientInput::Certificate(Box::new(read)))
         .await
@@ -225,7 +226,7 @@ async fn a_token_of_a_trusted_issuer_needs_no_secret_and_every_letter_counts() {
         claims[name] = value;
         claims
     };
-    let tokens = TokenService::new(world.ports()).with_federated(Arc::new(TokenFiles));
+    let tokens = TokenService::new(world.ports()).with_outside(Arc::new(TokenFiles));
     for (text, number) in [
         (signed(&with("iss", json!("http://127.0.0.1:1")), KEY_ID), 700_211),
         (signed(&with("sub", json!("somebody else")), KEY_ID), 700_213),
@@ -257,21 +258,30 @@ async fn a_token_of_a_trusted_issuer_needs_no_secret_and_every_letter_counts() {
     assert!(error.what.contains("cannot be read"), "{error}");
 }
 
-/// AWS in the place of a platform that makes tokens: what it was asked for, and what it answers.
+/// AWS in the place of a platform that makes tokens and signs: what it was asked for, and what it answers.
 #[derive(Default)]
 struct Platform {
     asked: Mutex<Vec<String>>,
-    answer: Mutex<Option<Result<Secret, NoToken>>>,
+    answer: Mutex<Option<Result<Secret, NoProof>>>,
+    /// Why it does not sign; otherwise it does.
+    trouble: Mutex<Option<NoProof>>,
 }
 
 #[async_trait]
-impl FederatedTokens for Platform {
-    async fn in_file(&self, path: &str) -> Result<Secret, NoToken> {
-        Err(NoToken::Mend(format!("there is no {path}")))
+impl OutsideProofs for Platform {
+    async fn in_file(&self, path: &str) -> Result<Secret, NoProof> {
+        Err(NoProof::Mend(format!("there is no {path}")))
     }
-    async fn of_platform(&self, audience: &str) -> Result<Secret, NoToken> {
+    async fn of_platform(&self, audience: &str) -> Result<Secret, NoProof> {
         self.asked.lock().expect("a list").push(audience.to_owned());
         self.answer.lock().expect("an answer").clone().expect("an answer")
+    }
+    async fn by_kms_key(&self, key: &str, text: &str) -> Result<Vec<u8>, NoProof> {
+        self.asked.lock().expect("a list").push(format!("{key} {text}"));
+        match self.trouble.lock().expect("a trouble").clone() {
+            Some(trouble) => Err(trouble),
+            None => Ok(issuer::ps256(text)),
+        }
     }
 }
 
@@ -294,14 +304,14 @@ async fn a_token_that_the_platform_makes_needs_no_secret_and_its_trouble_is_not_
     let (credential, warnings) = made.expect("made");
     assert!(warnings.is_empty() && !credential.authentication.has_secret());
     let platform = Arc::new(Platform::default());
-    let tokens = TokenService::new(world.ports()).with_federated(Arc::clone(&platform) as Arc<dyn FederatedTokens>);
+    let tokens = TokenService::new(world.ports()).with_outside(Arc::clone(&platform) as Arc<dyn OutsideProofs>);
     let answers = |answer| *platform.answer.lock().expect("an answer") = Some(answer);
 
-    answers(Err(NoToken::Later("STS is busy".into())));
+    answers(Err(NoProof::Later("STS is busy".into())));
     let error = tokens.access_token("app", TokenNeed::New).await.expect_err("no token");
     assert!(matches!(error.next(), Next::Retry { .. }), "{error}");
     assert_eq!(row(&world).await.problem, None, "it passes by itself");
-    answers(Err(NoToken::Mend("switch it on".into())));
+    answers(Err(NoProof::Mend("switch it on".into())));
     let error = tokens.access_token("app", TokenNeed::New).await.expect_err("no token");
     assert_eq!(error.next(), Next::FixCredential);
     answers(Ok(Secret::new("no token at all")));
@@ -326,6 +336,111 @@ async fn a_token_that_the_platform_makes_needs_no_secret_and_its_trouble_is_not_
     }
 }
 
+const KEY_ARN: &str = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+#[tokio::test(start_paused = true)]
+async fn a_key_in_kms_signs_and_nothing_of_it_is_kept() {
+    let world = World::new(6);
+    let (public, _) = issuer::certificate(2027);
+    let client_id = world.simulator.registration().client_id;
+    let input = ClientInput::KmsKey(Box::new(KmsCertificate::from_pem(&public, KEY_ARN).expect("good")));
+    let made = manage(&world).add_credential_with(&form(&world), &input).await;
+    let (credential, _) = made.expect("made");
+    assert!(!credential.authentication.has_secret());
+    assert!(credential.authentication.words().contains(KEY_ARN));
+    let ends = row(&world).await.credential.secret_expires_at.expect("read from it");
+    assert_eq!(ends.to_string(), "2027-03-01T00:00:00Z");
+    let kept = world
+        .ports()
+        .vault
+        .read(&credential.client_secret, Stage::Current)
+        .await;
+    assert!(kept.expect("a vault").is_none(), "the vault holds nothing of it");
+    let platform = Arc::new(Platform::default());
+    let tokens = TokenService::new(world.ports()).with_outside(Arc::clone(&platform) as Arc<dyn OutsideProofs>);
+    let error = tokens.access_token("app", TokenNeed::New).await.expect_err("unknown");
+    assert!(error.codes.contains(&700_027), "{error}");
+    world
+        .simulator
+        .add_certificate(&client_id, &public)
+        .expect("registered");
+    tokens.access_token("app", TokenNeed::New).await.expect("a token");
+    tokens.access_token("app", TokenNeed::New).await.expect("another token");
+    let asked = platform.asked.lock().expect("a list").clone();
+    assert!(asked.iter().all(|one| one.starts_with(KEY_ARN)), "{asked:?}");
+    assert!(
+        asked.len() == 3 && asked[1] != asked[2],
+        "each request has an assertion of its own"
+    );
+
+    let fails = |trouble| *platform.trouble.lock().expect("a trouble") = Some(trouble);
+    let requests = world.wire.count();
+    fails(NoProof::Later("KMS is busy".into()));
+    let error = tokens
+        .access_token("app", TokenNeed::New)
+        .await
+        .expect_err("no signature");
+    assert!(matches!(error.next(), Next::Retry { .. }), "{error}");
+    fails(NoProof::Mend("the key is disabled".into()));
+    let error = tokens
+        .access_token("app", TokenNeed::New)
+        .await
+        .expect_err("no signature");
+    assert!(
+        error.next() == Next::FixCredential && error.what.contains("disabled"),
+        "{error}"
+    );
+    assert_eq!(world.wire.count(), requests, "nothing was asked without a signature");
+    let app = credential.client();
+    let circuit = Apps::new(world.ports().store).circuit(&app).await.expect("a row");
+    assert!(!circuit.is_open(), "Microsoft said nothing against the app");
+    // Where there is no platform, that is said.
+    let error = TokenService::new(world.ports())
+        .access_token("app", TokenNeed::New)
+        .await;
+    assert_eq!(error.expect_err("nobody signs").next(), Next::FixCredential);
+}
+
+#[test]
+fn a_certificate_of_a_key_in_kms_comes_alone_and_its_key_by_its_arn() {
+    let (public, both) = certificate();
+    let other = {
+        let key = KeyPair::generate().expect("an EC key");
+        let params = CertificateParams::new(Vec::<String>::new()).expect("no names");
+        params.self_signed(&key).expect("a certificate").pem()
+    };
+    for (pem, key, field, why) in [
+        (both.expose().to_owned(), KEY_ARN, "certificate", "private key"),
+        (format!("{public}{public}"), KEY_ARN, "certificate", "several"),
+        (other, KEY_ARN, "certificate", "RSA"),
+        ("hello".into(), KEY_ARN, "certificate", "no certificate"),
+        ("x".repeat(50_000), KEY_ARN, "certificate", "48 KiB"),
+        (public.clone(), "", "KMS key", "ARN"),
+        (public.clone(), "1234abcd-12ab-34cd-56ef-1234567890ab", "KMS key", "ARN"),
+        (
+            public.clone(),
+            "arn:aws:kms:eu-central-1:123456789012:alias/postroom",
+            "KMS key",
+            "alias",
+        ),
+        (
+            public.clone(),
+            "arn:aws:kms:eu-central-1:123456789012:key/../x",
+            "KMS key",
+            "ARN",
+        ),
+        (
+            public.clone(),
+            "arn:aws:s3:eu-central-1:123456789012:key/1",
+            "KMS key",
+            "ARN",
+        ),
+    ] {
+        let refused = KmsCertificate::from_pem(&pem, key).expect_err(why);
+        assert!(refused.field == field && refused.reason.contains(why), "{refused:?}");
+    }
+}
+
 #[test]
 fn of_a_pkcs12_file_the_rsa_key_and_its_certificate_count_and_all_else_is_told() {
     let (_, both) = issuer::certificate(2027);
@@ -335,13 +450,20 @@ fn of_a_pkcs12_file_the_rsa_key_and_its_certificate_count_and_all_else_is_told()
         let certificate = params.self_signed(&key).expect("a certificate").pem();
         format!("{certificate}{}", key.serialize_pem())
     };
-    let print = ClientCertificate::from_pem(&Secret::new(both.as_str())).expect("good").thumbprint;
+    let print = ClientCertificate::from_pem(&Secret::new(both.as_str()))
+        .expect("good")
+        .facts
+        .thumbprint;
     let read = |bytes: &[u8], password: &str| ClientCertificate::from_pkcs12(bytes, &Secret::new(password));
     for password in ["secret", "", "\u{fc}mlaut \u{20ac}"] {
         let several = issuer::pkcs12(&[&other, &both], password);
         let found = read(&several, password).expect("the RSA one");
-        assert_eq!(found.thumbprint, print);
-        assert_eq!(found.pem.expose().matches("BEGIN CERTIFICATE").count(), 1, "the rest is left out");
+        assert_eq!(found.facts.thumbprint, print);
+        assert_eq!(
+            found.pem.expose().matches("BEGIN CERTIFICATE").count(),
+            1,
+            "the rest is left out"
+        );
     }
     let sealed = issuer::pkcs12(&[&both], "secret");
     let mut damaged = sealed.clone();
@@ -360,9 +482,12 @@ fn of_a_pkcs12_file_the_rsa_key_and_its_certificate_count_and_all_else_is_told()
         assert!(!refused.reason.contains("ecret\""), "{}", refused.reason);
     }
     // Pasted into a form, in lines as `base64` prints them.
-    use base64::Engine as _;
     let text = base64::engine::general_purpose::STANDARD.encode(&sealed);
-    let lines: Vec<&str> = text.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).expect("text")).collect();
+    let lines: Vec<&str> = text
+        .as_bytes()
+        .chunks(76)
+        .map(|line| std::str::from_utf8(line).expect("text"))
+        .collect();
     let pasted = ClientCertificate::from_text(&Secret::new(lines.join("\n")), &Secret::new("secret"));
-    assert_eq!(pasted.expect("the same").thumbprint, print);
+    assert_eq!(pasted.expect("the same").facts.thumbprint, print);
 }

@@ -34,7 +34,7 @@ const fn operate(status: u16) -> [u16; 5] {
 }
 
 /// Method, route, the path that is asked, what each caller is answered. The order matters: what ends something stands last.
-const TABLE: [(&str, &str, &str, [u16; 5]); 64] = [
+const TABLE: [(&str, &str, &str, [u16; 5]); 66] = [
     ("GET", "/", "/", all(303)),
     ("GET", "/style.css", "/style.css", all(200)),
     ("GET", "/healthz", "/healthz", all(200)),
@@ -93,6 +93,7 @@ const TABLE: [(&str, &str, &str, [u16; 5]); 64] = [
     ("POST", "/accounts/{id}/resume", "/accounts/desk/resume", operate(303)),
     ("GET", "/accounts/{id}/remove", "/accounts/desk/remove", operate(200)),
     ("GET", "/errors", "/errors", look(200)),
+    ("POST", "/redirect-uri/check", "/redirect-uri/check", operate(200)),
     ("GET", "/runs", "/runs", look(200)),
     ("GET", "/messages", "/messages", look(200)),
     ("GET", "/messages/{mailbox}/{key}", "/messages/none/none", look(404)),
@@ -132,6 +133,12 @@ const TABLE: [(&str, &str, &str, [u16; 5]); 64] = [
         operate(200),
     ),
     ("GET", "/api/v1/warnings", "/api/v1/warnings", look(200)),
+    (
+        "POST",
+        "/api/v1/redirect-uri/check",
+        "/api/v1/redirect-uri/check",
+        operate(200),
+    ),
     ("GET", "/api/v1/accounts", "/api/v1/accounts", look(200)),
     ("POST", "/api/v1/accounts", "/api/v1/accounts", operate(422)),
     ("GET", "/api/v1/accounts/{id}", "/api/v1/accounts/desk", look(200)),

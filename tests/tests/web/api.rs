@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 use url::Url;
 
 /// As they stand in the source; `who_may_what` calls each with every method it has.
-pub(crate) const ROUTES: [&str; 15] = [
+pub(crate) const ROUTES: [&str; 16] = [
     "/api/v1/accounts",
     "/api/v1/accounts/{id}",
     "/api/v1/accounts/{id}/check",
@@ -31,6 +31,7 @@ pub(crate) const ROUTES: [&str; 15] = [
     "/api/v1/health",
     "/api/v1/messages",
     "/api/v1/messages/{mailbox}/{key}",
+    "/api/v1/redirect-uri/check",
     "/api/v1/warnings",
     "/api/v1/{*path}",
 ];
@@ -355,6 +356,35 @@ async fn an_account_is_checked_and_an_app_that_reads_too_much_is_warned_of() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_redirect_uri_is_called_and_what_answers_there_is_told() {
+    let api = Api::new(6);
+    let viewer = api.key(Scope::Viewer).await;
+    let path = "/api/v1/redirect-uri/check";
+    assert_eq!(api.call(&viewer, "POST", path, None).await.0, 403);
+    let key = api.key(Scope::Operator).await;
+    let asked = api.world.wire.count();
+    let (status, told) = api.call(&key, "POST", path, None).await;
+    let (uri, step) = (&told["redirect_uri"], &told["steps"][0]);
+    assert_eq!(
+        (status, &told["ok"], &step["what"]),
+        (200, &json!(false), &json!("redirect URI")),
+        "{told}"
+    );
+    assert!(
+        uri.as_str().is_some_and(|uri| uri.ends_with("/OAuth2Callback")),
+        "{told}"
+    );
+    // Nobody is there in this world.
+    assert!(
+        step["detail"]
+            .as_str()
+            .is_some_and(|detail| detail.contains("not reached")),
+        "{told}"
+    );
+    assert_eq!(api.world.wire.count(), asked + 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_app_proves_itself_in_one_way_and_on_aws_without_any_secret() {
     let api = Api::new(5);
     let key = api.key(Scope::Operator).await;
@@ -380,7 +410,22 @@ async fn an_app_proves_itself_in_one_way_and_on_aws_without_any_secret() {
             .0,
         422
     );
-    let (_, both) = tests::issuer::certificate(2099);
+    let (public, both) = tests::issuer::certificate(2099);
+    sent["kms_key"] = "arn:aws:kms:eu-central-1:123456789012:key/1".into();
+    sent["certificate"] = both.clone().into();
+    let (status, refused) = api.call(&key, "POST", "/api/v1/credentials", Some(sent.clone())).await;
+    assert_eq!((status, &refused["field"]), (422, &json!("certificate")), "{refused}");
+    sent["certificate"] = public.into();
+    sent["id"] = "kms".into();
+    let (status, made) = api.call(&key, "POST", "/api/v1/credentials", Some(sent.clone())).await;
+    let proof = &made["authentication"];
+    assert_eq!(
+        (status, &proof["kind"], &proof["key"]),
+        (201, &json!("kms_key"), &sent["kms_key"]),
+        "{made}"
+    );
+    sent.as_object_mut().expect("an object").remove("kms_key");
+    sent["id"] = "none".into();
     sent["certificate"] = both.into();
     let (status, made) = api.call(&key, "POST", "/api/v1/credentials", Some(sent)).await;
     assert_eq!(

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// As they stand in the source.
-pub(crate) const ROUTES: [&str; 33] = [
+pub(crate) const ROUTES: [&str; 34] = [
     "/",
     "/OAuth2Callback",
     "/accounts",
@@ -32,6 +32,7 @@ pub(crate) const ROUTES: [&str; 33] = [
     "/messages/{mailbox}/{key}",
     "/owed",
     "/owed/{account}/{key}/retry",
+    "/redirect-uri/check",
     "/runs",
     "/sign-in",
     "/sign-in/callback",
@@ -40,7 +41,7 @@ pub(crate) const ROUTES: [&str; 33] = [
 ];
 
 /// Every name of a value that a page reads, in queries and in forms.
-pub(crate) const NAMES: [&str; 38] = [
+pub(crate) const NAMES: [&str; 39] = [
     "account",
     "admin_consent",
     "after",
@@ -65,6 +66,7 @@ pub(crate) const NAMES: [&str; 38] = [
     "graph_url",
     "id",
     "iss",
+    "kms_key",
     "mailbox",
     "max_message",
     "must_not_read",

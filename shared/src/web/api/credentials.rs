@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    credential::{ClientCertificate, ClientInput, CredentialForm, GrantType},
+    credential::{ClientCertificate, ClientInput, CredentialForm, GrantType, KmsCertificate},
     field::FieldError,
     manage::{Manage, ManageError, shown},
     ports::TokenNeed,
@@ -56,6 +56,8 @@ struct Sent {
     certificate: Option<String>,
     /// Of the PKCS#12 file.
     certificate_password: Option<String>,
+    /// The ARN of the certificate's key, if AWS KMS keeps it.
+    kms_key: Option<String>,
     federated: Option<Federated>,
     scope: String,
     graph_url: Option<String>,
@@ -72,17 +74,21 @@ impl Sent {
     /// How the app proves itself: one of the three.
     fn proof(&self, platform_tokens: bool) -> Result<ClientInput, ManageError> {
         let wrong = |reason: &str| ManageError::from(FieldError::new("client secret", reason));
-        match (&self.client_secret, &self.certificate, self.federated) {
-            (Some(secret), None, None) => Ok(ClientInput::secret(Secret::new(secret.as_str()))),
-            (None, Some(text), None) => {
+        match (&self.client_secret, &self.certificate, self.federated, &self.kms_key) {
+            (Some(secret), None, None, None) => Ok(ClientInput::secret(Secret::new(secret.as_str()))),
+            (None, Some(text), None, None) => {
                 let password = Secret::new(self.certificate_password.as_deref().unwrap_or_default());
                 let certificate = ClientCertificate::from_text(&Secret::new(text.as_str()), &password)?;
                 Ok(ClientInput::Certificate(Box::new(certificate)))
             }
-            (None, None, Some(Federated::Aws)) if platform_tokens => Ok(ClientInput::FederatedAws),
-            (None, None, Some(Federated::Aws)) => Err(wrong("federated tokens of AWS are made on AWS only")),
+            (None, Some(text), None, Some(key)) if platform_tokens => {
+                Ok(ClientInput::KmsKey(Box::new(KmsCertificate::from_pem(text, key)?)))
+            }
+            (None, None, Some(Federated::Aws), None) if platform_tokens => Ok(ClientInput::FederatedAws),
+            (None, None, Some(Federated::Aws), None) => Err(wrong("federated tokens of AWS are made on AWS only")),
+            (None, Some(_), None, Some(_)) => Err(wrong("a key in AWS KMS signs on AWS only")),
             _ => Err(wrong(
-                "give one of `client_secret`, `certificate` and `\"federated\": \"aws\"`",
+                "give one of `client_secret`, `certificate` (with `kms_key`, if AWS KMS keeps its key) and `\"federated\": \"aws\"`",
             )),
         }
     }

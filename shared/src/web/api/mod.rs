@@ -6,6 +6,7 @@ mod caller;
 mod credentials;
 mod messages;
 mod problem;
+mod redirect;
 mod warnings;
 
 use axum::{
@@ -34,6 +35,7 @@ pub(super) fn routes() -> Router<Web> {
         .merge(accounts::routes())
         .merge(messages::routes())
         .merge(warnings::routes())
+        .merge(redirect::routes())
         .route("/api/v1/{*path}", any(nothing))
         .method_not_allowed_fallback(not_so)
 }

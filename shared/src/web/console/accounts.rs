@@ -13,7 +13,6 @@ use maud::html;
 
 use crate::{
     account::{show_interval, show_size},
-    import::check::report,
     manage::{Manage, ManageError},
     records::accounts::{AccountRow, Accounts},
     web::{
@@ -148,25 +147,7 @@ async fn check(State(web): State<Web>, Path(id): Path<String>, _posted: Posted) 
     let now = web.ports.clock.now();
     let body = html! {
         @if good { p.good { "Everything works." } } @else { p.problem { "Mend the step that failed, then check again." } }
-        table.cards {
-            thead { tr { th { "Step" } th { "Result" } th { "What came back" } } }
-            tbody {
-                @for step in &steps {
-                    tr {
-                        td data-name="Step" { (step.what) }
-                        td data-name="Result" { @if step.ok { span.ok { "ok" } } @else { span.bad { "failed" } } }
-                        td data-name="What came back" {
-                            (page::words(&step.detail))
-                            @if let Some(fix) = &step.fix { p { "Mend it: " (page::words(fix)) } }
-                            @if let Some(ids) = &step.ids { p.quiet { "For Microsoft's support: " (ids) } }
-                        }
-                    }
-                }
-            }
-        }
-        h2 { "To copy" }
-        p.quiet { "No secret is in it." }
-        pre { (report(&format!("Check of account {id}, {now:.0}"), &steps)) }
+        (parts::steps(&format!("Check of account {id}, {now:.0}"), &steps))
         p { a href={ "/accounts/" (id) } { "Back" } }
     };
     Ok(page::console(StatusCode::OK, PLACE, &format!("Check of {id}"), &body))

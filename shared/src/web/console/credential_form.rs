@@ -10,7 +10,7 @@ use axum::{
 use maud::{Markup, html};
 
 use crate::{
-    credential::{ClientCertificate, ClientInput, Credential, CredentialForm, GrantType, expiry},
+    credential::{ClientCertificate, ClientInput, Credential, CredentialForm, GrantType, KmsCertificate, expiry},
     field::FieldError,
     manage::Manage,
     secret::Secret,
@@ -64,6 +64,14 @@ fn proof(fields: &Fields, platform_tokens: bool) -> Result<Option<ClientInput>, 
         fields.given("federated_token_file"),
     );
     match given {
+        (None, Some(text), None) if platform_tokens && fields.given("kms_key").is_some() && !of_platform => {
+            let certificate = KmsCertificate::from_pem(text, fields.text("kms_key"))?;
+            Ok(Some(ClientInput::KmsKey(Box::new(certificate))))
+        }
+        _ if platform_tokens && fields.given("kms_key").is_some() => Err(FieldError::new(
+            "KMS key",
+            "it goes with its certificate, and with nothing else; give both",
+        )),
         (None, None, None) if expires_at.is_some() => Err(FieldError::new(
             "secret expiry",
             "it goes with a new client secret; give both",
@@ -146,6 +154,7 @@ fn draw(web: &Web, session: &Session, form: &CredentialForm, is_new: bool, wrong
             }
             (field("certificate_password", "certificate password", "Password of the PKCS#12 file", "Only for that; it opens the file here and is not kept.", "password", "", ""))
             @if web.platform_tokens {
+                (field("kms_key", "KMS key", "Key in AWS KMS, instead of a key of your own", "The ARN of an RSA key for signing. The certificate above comes without a private key then: KMS signs, and gives the key to nobody. The stack must be allowed to use it (parameter SigningKeyArn).", "text", "", "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"))
                 label.choice { input type="checkbox" name="federated_aws" value="yes"; " A token that AWS makes for Postroom, instead of any secret: the app trusts it under Certificates & secrets, Federated credentials (docs/client-authentication.md)" }
             } @else { (field("federated_token_file", "federated token file", "Federated token file, instead of any secret", "The whole path of a file that somebody else writes and renews: Kubernetes, a CI runner, SPIFFE. The app trusts its issuer under Certificates & secrets, Federated credentials.", "text", "", "/var/run/secrets/azure/tokens/azure-identity-token")) }
             (field("scope", "scope", "Scope", "Client credentials: https://graph.microsoft.com/.default. Authorization code: permissions as under API permissions, for example Mail.ReadWrite offline_access; openid and profile are added.", "text", &form.scope, "Mail.ReadWrite offline_access"))

@@ -181,6 +181,11 @@ fn for_operators(session: &Session, row: &CredentialRow) -> Markup {
     let credential = &row.credential;
     let delegated = credential.grant_type == GrantType::AuthorizationCode;
     html! {
+        @if delegated {
+            h2 { "Redirect URI" }
+            p.quiet { "Microsoft sends browsers back to it after a sign-in. Postroom calls it as a browser would, and says what is in the way: a proxy that adds a slash, changes letters or asks for a sign-in of its own." }
+            (button(session, "/redirect-uri/check", "Check the redirect URI", ""))
+        }
         h2 { "Admin consent" }
         p.quiet { "Where people may not consent themselves, an admin consents for the whole tenant. What was granted shows in the next token." }
         (button(session, &format!("/credentials/{}/consent", credential.id), "Ask for admin consent", ""))

@@ -10,6 +10,7 @@ mod messages;
 mod owed;
 mod parts;
 mod reach;
+mod redirect;
 mod runs;
 
 use axum::{
@@ -30,6 +31,7 @@ pub(super) fn routes() -> Router<Web> {
         .merge(credentials::routes())
         .merge(credential_form::routes())
         .merge(reach::routes())
+        .merge(redirect::routes())
         .merge(accounts::routes())
         .merge(account_form::routes())
         .merge(runs::routes())

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use crate::{
     credential::GrantType,
     error::AccountState,
+    import::check::{Step, report},
     manage::ManageError,
     records::{RecordError, accounts::AccountRow, credentials::CredentialRow},
     time::between,
@@ -208,4 +209,29 @@ pub(super) fn confirm(session: &Session, place: Place, title: &str, what: &str, 
         }
     };
     page::console(axum::http::StatusCode::OK, place, title, &body)
+}
+
+/// The steps of a check, and the same as text under this heading, to copy.
+pub(super) fn steps(heading: &str, steps: &[Step]) -> Markup {
+    html! {
+        table.cards {
+            thead { tr { th { "Step" } th { "Result" } th { "What came back" } } }
+            tbody {
+                @for step in steps {
+                    tr {
+                        td data-name="Step" { (step.what) }
+                        td data-name="Result" { @if step.ok { span.ok { "ok" } } @else { span.bad { "failed" } } }
+                        td data-name="What came back" {
+                            (page::words(&step.detail))
+                            @if let Some(fix) = &step.fix { p { "Mend it: " (page::words(fix)) } }
+                            @if let Some(ids) = &step.ids { p.quiet { "For Microsoft's support: " (ids) } }
+                        }
+                    }
+                }
+            }
+        }
+        h2 { "To copy" }
+        p.quiet { "No secret is in it." }
+        pre { (report(heading, steps)) }
+    }
 }
