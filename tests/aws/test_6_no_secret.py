@@ -85,6 +85,13 @@ class NoSecret(unittest.TestCase):
         self.assertTrue(checked["ok"], checked)
         events = [row["record"] for row in self.stage.rows("events#postroom")]
         self.assertEqual([event["type"] for event in events if event["credential"] == "keyless"], ["credential.reach"])
+        # Where Postroom itself is reached, and nothing else at its host.
+        told = self.api.good("POST", "/api/v1/redirect-uri/check")
+        self.assertEqual((told["ok"], "localhost" in told["steps"][0]["detail"]), (False, True), told)
+        self.assertTrue(told["redirect_uri"].endswith("/OAuth2Callback"), told)
+        problem, told = self.stage.invoke("Importer", {"ask": "redirect", "redirect_uri": "https://post.contoso.example/api/v1/health"})
+        self.assertIsNone(problem, told)
+        self.assertIn("no redirect URI", told["Err"]["refused"])
         # As `watch` asks it once an hour: a day has not passed, so nothing is tried again.
         problem, told = self.stage.invoke("Importer", {"ask": "look"})
         self.assertIsNone(problem, told)

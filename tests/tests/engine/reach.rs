@@ -113,7 +113,7 @@ async fn a_change_is_found_by_the_daily_look_and_no_answer_is_no_change() {
         retry_after: RetryAfter::Absent,
         wording: Wording::Json,
     };
-    world.simulator.arm(FaultSpec::once(RequestKind::List, busy).always());
+    world.simulator.arm(FaultSpec::once(RequestKind::List, busy.clone()).always());
     next_day(&world).await;
     world.simulator.clear_faults();
     assert_eq!(world.events(CHANNEL).len(), 0, "no answer tells nothing");
@@ -122,6 +122,13 @@ async fn a_change_is_found_by_the_daily_look_and_no_answer_is_no_change() {
     assert_eq!(events.len(), 1);
     let text = events[0]["text"].as_str().expect("a text");
     assert!(text.contains(CEO) && !text.contains(SHOP), "{text}");
+
+    // What was found holds through a day without answers: what did not change is not told as news when they come back.
+    world.simulator.arm(FaultSpec::once(RequestKind::List, busy).always());
+    next_day(&world).await;
+    world.simulator.clear_faults();
+    next_day(&world).await;
+    assert_eq!(world.events(CHANNEL).len(), 1, "known before, and known again");
     assert!(
         warned(&world)
             .await
