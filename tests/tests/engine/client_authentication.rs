@@ -367,7 +367,10 @@ async fn a_key_in_kms_signs_and_nothing_of_it_is_kept() {
     tokens.access_token("app", TokenNeed::New).await.expect("a token");
     tokens.access_token("app", TokenNeed::New).await.expect("another token");
     let asked = platform.asked.lock().expect("a list").clone();
-    assert!(asked.iter().all(|one| one.starts_with(&format!("{KEY_ARN} "))), "{asked:?}");
+    assert!(
+        asked.iter().all(|one| one.starts_with(&format!("{KEY_ARN} "))),
+        "{asked:?}"
+    );
     assert!(
         asked.len() == 3 && asked[1] != asked[2],
         "each request has an assertion of its own"

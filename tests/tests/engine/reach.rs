@@ -113,7 +113,9 @@ async fn a_change_is_found_by_the_daily_look_and_no_answer_is_no_change() {
         retry_after: RetryAfter::Absent,
         wording: Wording::Json,
     };
-    world.simulator.arm(FaultSpec::once(RequestKind::List, busy.clone()).always());
+    world
+        .simulator
+        .arm(FaultSpec::once(RequestKind::List, busy.clone()).always());
     next_day(&world).await;
     world.simulator.clear_faults();
     assert_eq!(world.events(CHANNEL).len(), 0, "no answer tells nothing");
