@@ -15,12 +15,13 @@ use shared::{
         check::Step,
         checks::{CheckError, Checks as _, InProcess},
         reconcile::orphans,
+        redirect,
         report::{Outcome, RunReport},
     },
+    origin::SafeUrl,
     ports::Ports,
     records::{RecordError, accounts::Accounts, warnings},
     time::{between, minus},
-    wire::Gate,
 };
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -59,8 +60,6 @@ pub struct ImporterFunction {
     ports: Ports,
     importer: Arc<Importer>,
     checks: InProcess,
-    /// The gate of the wire, which is told where Postroom itself is.
-    itself: Gate,
     archive: Archive,
     accounts: Accounts,
     stack: String,
@@ -83,9 +82,8 @@ pub async fn start(sandbox: Sandbox) -> Result<ImporterFunction, Failure> {
     let importer = Importer::new(ports.clone(), sandbox.tokens()?, archive.clone()).remembering(REMEMBER);
     let importer = Arc::new(importer);
     Ok(ImporterFunction {
-        checks: InProcess::new(Arc::clone(&importer), CHECK_PATIENCE),
+        checks: InProcess::new(Arc::clone(&importer), CHECK_PATIENCE).over(sandbox.wire()),
         importer,
-        itself: sandbox.gate().clone(),
         patience: settings.shared.patience,
         stack: sandbox.stack.clone(),
         archive,
@@ -159,14 +157,11 @@ impl ImporterFunction {
             Try::Account { account } => wire(soon(self.checks.account(&account)).await),
             Try::Reach { credential } => wire(soon(self.checks.reach(&credential)).await),
             // No other address of its host: whoever asks names where Postroom is, and nothing else there.
-            Try::Redirect { redirect_uri } if shared::web::redirect_uri(&redirect_uri) != redirect_uri => {
-                let why = format!("{redirect_uri} is no redirect URI of Postroom's");
+            Try::Redirect { redirect_uri } if !redirect::is_ours(&redirect_uri) => {
+                let why = format!("{} is no redirect URI of Postroom's", SafeUrl(&redirect_uri));
                 wire(Err::<Step, _>(CheckError::Refused(why)))
             }
-            Try::Redirect { redirect_uri } => {
-                self.itself.may_reach_itself(&redirect_uri);
-                wire(soon(self.checks.redirect(&redirect_uri)).await)
-            }
+            Try::Redirect { redirect_uri } => wire(soon(self.checks.redirect(&redirect_uri)).await),
             Try::Look {} => self.look(invocation).await,
         }
     }

@@ -91,9 +91,9 @@ impl Sandbox {
         Arc::new(self.outside.clone())
     }
 
-    /// The gate of that wire.
-    pub fn gate(&self) -> &Gate {
-        self.outside.gate()
+    /// The same, for who makes others of its kind.
+    pub fn wire(&self) -> ReqwestHttp {
+        self.outside.clone()
     }
 
     /// The vault, for a function that makes secrets (with the stack's key) or only reads them.

@@ -1,12 +1,14 @@
 #!/bin/sh
 # Makes an RSA key in AWS KMS, which signs with it and gives it to nobody, and a certificate for it; registers the certificate
-# with the app, and says what Postroom is to be told. Needs `aws`, `az login` and OpenSSL 3.
-# Usage: kms-key.sh CLIENT-ID CERTIFICATE-FILE [DAYS]
+# with the app, and says what Postroom is to be told. With the ARN of a key that is there, a new certificate for that one: for
+# renewal, or for another app (a stack may use one key). Needs `aws`, `az login` and OpenSSL 3.
+# Usage: kms-key.sh CLIENT-ID CERTIFICATE-FILE [DAYS [KEY-ARN]]
 set -eu
 umask 077
 client_id=${1:?the Application (client) id}
 file=${2:?where the certificate is to be written}
 days=${3:-365}
+key=${4:-}
 if [ -e "$file" ]; then
   echo "$file is there already; name a new file" >&2
   exit 2
@@ -17,9 +19,11 @@ trap 'rm -rf "$directory"' EXIT
 # the key in it. So a key does that is thrown away.
 openssl req -x509 -newkey rsa:2048 -nodes -sha256 -days "$days" -subj "/CN=postroom" \
   -keyout "$directory/issuer.key" -out "$directory/issuer.pem" 2>/dev/null
-key=$(aws kms create-key --key-spec RSA_2048 --key-usage SIGN_VERIFY --description "Postroom proves the app $client_id" \
-  --query KeyMetadata.Arn --output text)
-echo "Key: $key"
+if [ -z "$key" ]; then
+  key=$(aws kms create-key --key-spec RSA_2048 --key-usage SIGN_VERIFY --description "Postroom proves its apps" \
+    --query KeyMetadata.Arn --output text)
+fi
+echo "Key: $key (if what follows fails, name it when this is run again)"
 aws kms get-public-key --key-id "$key" --query PublicKey --output text | openssl base64 -d -A >"$directory/public.der"
 openssl pkey -pubin -inform DER -in "$directory/public.der" -out "$directory/public.pem"
 # With an extension it is of version 3; without any it would be of version 1, which not everybody reads.

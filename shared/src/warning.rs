@@ -109,7 +109,7 @@ pub fn of(row: &CredentialRow, now: Timestamp) -> Vec<Warning> {
                 Ending::Certificate,
                 at,
                 format!("the certificate {thumbprint}"),
-                "Make key and certificate anew (infra/entra/kms-key.sh), name the key to the stack (SigningKeyArn), and give both to the credential (console, Edit)",
+                "Make a new certificate for the same key (infra/entra/kms-key.sh CLIENT-ID FILE DAYS KEY-ARN), and give key and certificate to the credential (console, Edit)",
             ),
             ClientAuthentication::FederatedFile { .. } | ClientAuthentication::FederatedAws => {}
         }

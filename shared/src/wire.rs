@@ -11,6 +11,7 @@ use futures::{StreamExt as _, stream};
 use reqwest::{Client, ClientBuilder, Proxy, redirect::Policy};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use url::Url;
 
 use crate::ports::{Body, Http, HttpError};
 
@@ -32,6 +33,9 @@ pub struct ReqwestHttp {
     client: Client,
     gate: Gate,
     deadlines: Deadlines,
+    /// What the client was made with.
+    tls: ClientConfig,
+    proxy: Option<Proxy>,
 }
 
 /// A client that does what it is told and nothing else, for hosts that nobody can choose. Connections are made on demand
@@ -74,13 +78,15 @@ impl ReqwestHttp {
     /// With a client of its own, which connects to what the gate lets through. Behind a proxy names are its own to look up.
     /// The error is in words.
     pub fn new(tls: ClientConfig, gate: Gate, proxy: Option<Proxy>) -> Result<Self, String> {
-        let mut builder = builder(tls).dns_resolver(Arc::new(gate.clone()));
-        if let Some(proxy) = proxy {
-            builder = builder.proxy(proxy);
+        let mut builder = builder(tls.clone()).dns_resolver(Arc::new(gate.clone()));
+        if let Some(proxy) = &proxy {
+            builder = builder.proxy(proxy.clone());
         }
         Ok(Self {
             client: builder.build().map_err(reason)?,
             gate,
+            tls,
+            proxy,
             deadlines: Deadlines {
                 first_byte: Duration::from_mins(1),
                 between_chunks: Duration::from_secs(30),
@@ -88,9 +94,10 @@ impl ReqwestHttp {
         })
     }
 
-    /// The gate before its sockets.
-    pub fn gate(&self) -> &Gate {
-        &self.gate
+    /// A wire of its own that may go to what browsers reach Postroom at, wherever that is: to look whether it is reached
+    /// there, and for nothing else.
+    pub fn reaching(&self, public_url: &Url) -> Result<Self, String> {
+        Self::new(self.tls.clone(), self.gate.reaching(public_url), self.proxy.clone())
     }
 
     /// The same with other deadlines, for tests of what happens when they pass.

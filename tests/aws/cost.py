@@ -183,7 +183,8 @@ Keeping them: {dollars(PRICES['object month'].dollars)} $ a month for each GB of
 
 {table(["what", "$ a month"], [[kind, dollars(value)] for kind, value in stands.items()] + [["**together**", f"**{dollars(sum(stands.values()))}**"]])}
 
-And for each credential {dollars(cost("secret month", 2))} to {dollars(cost("secret month", 3))}: client secret, access token, and a refresh token where somebody signs in. A mailbox has no secret of its own.
+And for each credential {dollars(cost("secret month", 2))} to {dollars(cost("secret month", 3))}: client secret, access token, and a refresh token where somebody signs in. A mailbox has no secret of its own. A key in
+KMS that signs for credentials (`SigningKeyArn`) is a key more a month, like the stack's own, and a request to it for each access token.
 
 Alarms and dashboard are the larger part. Who watches another way takes them out of the template.
 

@@ -92,6 +92,11 @@ class Console(unittest.TestCase):
             self.assertEqual(seen[path]["status"], status, path)
         self.assertIn(f"{self.domain.origin}/OAuth2Callback", seen["/oauth2callback"]["text"])
 
+    def test_2_the_way_back_is_reached_and_that_is_told(self):
+        told = self.stage.api.good("POST", "/api/v1/redirect-uri/check")
+        self.assertTrue(told["ok"], told)
+        self.assertEqual(told["redirect_uri"], f"{self.domain.origin}/OAuth2Callback")
+
     def test_3_an_operator_sets_up_everything_in_a_browser(self):
         # Due after half a minute, so that the timer has something to do.
         self.stage.simulator.act("set-token-lifetime", seconds=330)

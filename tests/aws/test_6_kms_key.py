@@ -65,7 +65,7 @@ class KmsKey(unittest.TestCase):
         file = self.directory / "certificate.pem"
         code, said = self.script(self.client_id, str(file))
         self.assertEqual(code, 0, said)
-        type(self).key = next(line.removeprefix("Key: ") for line in said.splitlines() if line.startswith("Key: "))
+        type(self).key = next(line.split()[1] for line in said.splitlines() if line.startswith("Key: "))
         self.assertIn(f"SigningKeyArn={self.key}", said)
         self.assertIn(f"ad app credential reset --id {self.client_id} --append --cert @{file}", (self.directory / "asked").read_text())
         type(self).pem = file.read_text()
@@ -73,6 +73,14 @@ class KmsKey(unittest.TestCase):
         self.assertEqual(x509.load_pem_x509_certificate(self.pem.encode()).version, x509.Version.v3)
         code, said = self.script(self.client_id, str(file))
         self.assertEqual((code, "already" in said), (2, True), said)
+        # A new certificate for the same key, as for renewal.
+        keys = len(self.stage.emulator.client("kms").list_keys()["Keys"])
+        again = self.directory / "again.pem"
+        code, said = self.script(self.client_id, str(again), "30", self.key)
+        self.assertEqual((code, f"SigningKeyArn={self.key}" in said), (0, True), said)
+        self.assertEqual(len(self.stage.emulator.client("kms").list_keys()["Keys"]), keys)
+        first, second = (x509.load_pem_x509_certificate(text.encode()) for text in (self.pem, again.read_text()))
+        self.assertEqual(first.public_key(), second.public_key())
 
     def test_2_a_credential_of_a_key_that_the_stack_was_not_given_says_where_to_name_it(self):
         before = set(self.stage.vault())

@@ -110,14 +110,17 @@ fn no_signature(key: &str, fault: &Fault) -> NoProof {
     let what = fault.what();
     let mend = |how: &str| NoProof::Mend(format!("AWS KMS does not sign with {key}: {how} ({what})"));
     match fault {
-        Fault::Throttled(_) | Fault::Unknown(_) => {
-            NoProof::Later(format!("AWS KMS could not be asked for a signature: {what}"))
-        }
+        Fault::Throttled(_) | Fault::Unknown(_) => NoProof::Later(format!(
+            "AWS KMS could not be asked for a signature with {key} (if that stays so: does its region exist?): {what}"
+        )),
         Fault::Denied(said) if said.starts_with("KMSInvalidState") => {
             mend("the key is disabled or about to be deleted; switch it on again, or give the credential another one")
         }
-        Fault::Denied(_) => mend(
+        Fault::Denied(said) if said.starts_with("AccessDenied") => mend(
             "the function may not use the key; name it in the stack's parameter SigningKeyArn, and look whether the key's own policy allows it to this AWS account",
+        ),
+        Fault::Denied(_) => mend(
+            "AWS does not take the function's own credentials there; is the key's region switched on for this AWS account?",
         ),
         Fault::Refused { code, .. } => match code.as_str() {
             "NotFoundException" => {
@@ -126,9 +129,6 @@ fn no_signature(key: &str, fault: &Fault) -> NoProof {
             "DisabledException" => mend("the key is disabled; switch it on again in the KMS console"),
             "InvalidKeyUsageException" | "ValidationException" => {
                 mend("the key must be an RSA key of 2048 bits and more for signing (SIGN_VERIFY)")
-            }
-            "KeyUnavailableException" | "DependencyTimeoutException" => {
-                NoProof::Later(format!("AWS KMS has trouble with the key: {what}"))
             }
             _ => mend("it refuses"),
         },
@@ -170,6 +170,7 @@ mod tests {
                 Fault::Denied("KMSInvalidStateException: pending deletion".into()),
                 "about to be deleted",
             ),
+            (Fault::Denied("UnrecognizedClientException: no".into()), "region"),
             (refused("NotFoundException"), "no such key"),
             (refused("DisabledException"), "switch it on"),
             (refused("InvalidKeyUsageException"), "SIGN_VERIFY"),
@@ -184,7 +185,6 @@ mod tests {
         for passes in [
             Fault::Throttled("slower".into()),
             Fault::Unknown("KMSInternalException".into()),
-            refused("KeyUnavailableException"),
         ] {
             assert!(matches!(no_signature(KEY, &passes), NoProof::Later(_)), "{passes:?}");
         }

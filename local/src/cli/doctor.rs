@@ -24,8 +24,9 @@ pub(super) async fn run(desk: &Desk, id: Option<&str>) -> Result<Answer, Failure
     if status::serving(desk)
         && let Some(serving) = Sessions::new(std::sync::Arc::clone(&ports.store)).served().await?
     {
-        desk.opened.wire.gate().may_reach_itself(&serving.public_url);
-        let step = redirect::check(&*ports.http, &redirect_uri(&serving.public_url)).await;
+        let wire = desk.opened.wire.reaching(&serving.public_url);
+        let wire = wire.map_err(Failure::operator)?;
+        let step = redirect::check(&wire, &redirect_uri(&serving.public_url)).await;
         good &= step.ok;
         text.push_str(&report("Console", std::slice::from_ref(&step)));
         console = Some(step);

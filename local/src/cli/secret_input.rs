@@ -54,6 +54,10 @@ fn certificate(arguments: &SecretArguments, path: &Path) -> Result<ClientCertifi
     if is_pkcs12(&bytes) {
         return Ok(ClientCertificate::from_pkcs12(&bytes, &password(arguments, path)?)?);
     }
+    if arguments.certificate_password_stdin || arguments.certificate_password_file.is_some() {
+        let why = format!("it goes with a PKCS#12 file, and {} is none", path.display());
+        return Err(FieldError::new("certificate password", why).into());
+    }
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok(ClientCertificate::from_pem(&Secret::new(text))?),
         Err(_) => Err(FieldError::new(

@@ -34,11 +34,10 @@ pub(crate) const DEFAULT_REDIRECT_URI: &str = "http://localhost:8400/OAuth2Callb
 
 /// The console and the callback over this data directory.
 pub(crate) fn router(desk: &Desk, public_url: Url) -> axum::Router {
-    desk.opened.wire.gate().may_reach_itself(&public_url);
     web::router(WebOptions {
         ports: desk.opened.ports.clone(),
         tokens: Arc::clone(&desk.tokens),
-        checks: Arc::new(InProcess::new(Arc::clone(&desk.importer), CHECK_PATIENCE)),
+        checks: Arc::new(InProcess::new(Arc::clone(&desk.importer), CHECK_PATIENCE).over(desk.opened.wire.clone())),
         platform_tokens: false,
         archive: Some(desk.archive.clone()),
         sign_in: desk.config.sign_in.clone().map(|settings| settings.map(Entrance::new)),

@@ -20,7 +20,7 @@ use crate::{field::FieldError, secret::Secret};
 
 const FIELD: &str = "certificate";
 /// More than a chain of long keys needs; the vault takes 64 KiB.
-pub(super) const MOST: usize = 48 * 1024;
+const MOST: usize = 48 * 1024;
 const DAMAGED: &str = "a certificate in it is damaged; copy the whole text again";
 const NOT_X509: &str = "a certificate in it is no X.509 certificate";
 
@@ -140,7 +140,7 @@ impl ClientCertificate {
             ));
         }
         let key = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| {
-            wrong("it holds no private key: give one PEM text with BEGIN CERTIFICATE and BEGIN PRIVATE KEY")
+            wrong("it holds no private key: give one PEM text with BEGIN CERTIFICATE and BEGIN PRIVATE KEY (on AWS the key may lie in KMS: name it beside the certificate)")
         })?;
         let key = match &key {
             PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),

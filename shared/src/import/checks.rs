@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::{error::Next, oauth::TokenError, ports::TokenNeed, reach::Reach, records::RecordError};
+use crate::{error::Next, oauth::TokenError, ports::TokenNeed, reach::Reach, records::RecordError, wire::ReqwestHttp};
 
 use super::{check::Step, reach::ReachError, redirect, run::Importer};
 
@@ -74,12 +74,24 @@ pub trait Checks: Send + Sync {
 pub struct InProcess {
     importer: Arc<Importer>,
     patience: Duration,
+    wire: Option<ReqwestHttp>,
 }
 
 impl InProcess {
     /// With this importer; `patience` is the longest wait that Microsoft may ask for.
     pub fn new(importer: Arc<Importer>, patience: Duration) -> Self {
-        Self { importer, patience }
+        Self {
+            importer,
+            patience,
+            wire: None,
+        }
+    }
+
+    /// The same, over real sockets, of which one may lead to Postroom itself.
+    #[must_use]
+    pub fn over(mut self, wire: ReqwestHttp) -> Self {
+        self.wire = Some(wire);
+        self
     }
 }
 
@@ -94,6 +106,10 @@ impl Checks for InProcess {
     }
 
     async fn redirect(&self, redirect_uri: &Url) -> Result<Step, CheckError> {
-        Ok(redirect::check(&*self.importer.ports.http, redirect_uri).await)
+        let Some(wire) = &self.wire else {
+            return Ok(redirect::check(&*self.importer.ports.http, redirect_uri).await);
+        };
+        let wire = wire.reaching(redirect_uri).map_err(CheckError::Trouble)?;
+        Ok(redirect::check(&wire, redirect_uri).await)
     }
 }

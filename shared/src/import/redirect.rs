@@ -1,6 +1,9 @@
 //! The redirect URI, tried from this side: would Microsoft take it, and does a browser that is sent there reach Postroom?
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use tokio::time::timeout;
 use url::{Host, Url};
 
 use crate::ports::Http;
@@ -8,6 +11,19 @@ use crate::ports::Http;
 use super::check::Step;
 
 const WHAT: &str = "redirect URI";
+/// How long an answer may take: a person at a sign-in would not wait longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whether a URL is a redirect URI of Postroom's as it is registered and sent, and nothing more than that.
+pub fn is_ours(uri: &Url) -> bool {
+    let mut host = uri.clone();
+    host.set_path("");
+    crate::web::redirect_uri(&host) == *uri
+        && uri.query().is_none()
+        && uri.fragment().is_none()
+        && uri.username().is_empty()
+        && uri.password().is_none()
+}
 
 /// Asks the redirect URI as a browser would, without anything of a sign-in: Postroom answers 400 and a page of its own.
 pub async fn check(http: &dyn Http, redirect_uri: &Url) -> Step {
@@ -18,9 +34,14 @@ pub async fn check(http: &dyn Http, redirect_uri: &Url) -> Step {
         Ok(request) => request,
         Err(error) => return Step::bad(WHAT, error.to_string()),
     };
-    let answer = match http.call(request).await {
-        Ok(answer) => answer,
-        Err(error) => {
+    let answer = match timeout(PATIENCE, http.call(request)).await {
+        Ok(Ok(answer)) => answer,
+        Err(_) => {
+            let seconds = PATIENCE.as_secs();
+            return Step::bad(WHAT, format!("{redirect_uri} does not answer within {seconds} seconds"))
+                .fix("look at what stands in front (proxy, firewall, load balancer): it takes the connection and hands nothing on");
+        }
+        Ok(Err(error)) => {
             return Step::bad(WHAT, format!("{redirect_uri} is not reached from this machine: {error}"))
                 .fix("check that Postroom runs and that name, proxy and port in --public-url (on AWS: PublicUrl) are right. If only browsers elsewhere reach it, open it there: a page of Postroom's must come");
         }
@@ -113,6 +134,22 @@ mod tests {
         ] {
             let step = refused_by_microsoft(&uri(wrong)).unwrap();
             assert!(!step.ok && step.fix.unwrap().contains("--public-url"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn nothing_but_the_redirect_uri_is_ours() {
+        assert!(is_ours(&uri("https://mail.contoso.example/OAuth2Callback")));
+        assert!(is_ours(&uri("http://localhost:8400/OAuth2Callback")));
+        for other in [
+            "https://mail.contoso.example/oauth2callback",
+            "https://mail.contoso.example/OAuth2Callback/",
+            "https://mail.contoso.example/OAuth2Callback?to=x",
+            "https://mail.contoso.example/OAuth2Callback#x",
+            "https://a:b@mail.contoso.example/OAuth2Callback",
+            "https://mail.contoso.example/x/OAuth2Callback",
+        ] {
+            assert!(!is_ours(&uri(other)), "{other}");
         }
     }
 

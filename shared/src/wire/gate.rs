@@ -6,7 +6,7 @@
 use std::{
     fmt, io,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
 use futures::future::BoxFuture;
@@ -40,8 +40,8 @@ pub(super) struct Closed(pub(super) String);
 #[derive(Clone)]
 pub struct Gate {
     trusted: TrustedOrigins,
-    /// Our own address, as browsers know it, once it is known: asked to see whether it is reached there.
-    own: Arc<OnceLock<Origin>>,
+    /// Our own address, as browsers know it, for the one request that looks whether Postroom is reached there.
+    own: Option<Origin>,
     /// The proxy's host: it connects, so it is connected to wherever it is.
     proxy: Option<String>,
     names: Names,
@@ -61,7 +61,7 @@ impl Gate {
     pub fn new(trusted: TrustedOrigins, names: Names) -> Self {
         Self {
             trusted,
-            own: Arc::default(),
+            own: None,
             proxy: None,
             names,
         }
@@ -74,10 +74,12 @@ impl Gate {
         self
     }
 
-    /// Lets through what browsers reach Postroom at, too. The first one counts.
-    pub fn may_reach_itself(&self, public_url: &Url) {
-        if let Some(origin) = Origin::of(public_url) {
-            let _ = self.own.set(origin);
+    /// A gate that lets through what browsers reach Postroom at, too.
+    #[must_use]
+    pub(super) fn reaching(&self, public_url: &Url) -> Self {
+        Self {
+            own: Origin::of(public_url),
+            ..self.clone()
         }
     }
 
@@ -90,7 +92,7 @@ impl Gate {
         if !url.username().is_empty() || url.password().is_some() {
             return closed("the URL carries a user name or password".into());
         }
-        let named = self.trusted.added(&origin) || self.own.get() == Some(&origin);
+        let named = self.trusted.added(&origin) || self.own.as_ref() == Some(&origin);
         if !named && url.scheme() != "https" {
             return closed(format!(
                 "it is not https, and {origin} is not in POSTROOM_TRUST_ENDPOINTS"
@@ -124,7 +126,7 @@ impl Gate {
 
     /// Looks at all addresses of a name: one that may not be, and none is connected to.
     fn pass(&self, name: &str, addresses: &[IpAddr]) -> Result<(), Closed> {
-        let own = self.own.get().is_some_and(|own| own.host() == name);
+        let own = self.own.as_ref().is_some_and(|own| own.host() == name);
         for &address in addresses {
             let fine = match side(address) {
                 Side::Global => true,
@@ -137,7 +139,7 @@ impl Gate {
             if !fine {
                 let what = format!("the name leads to {address}, which is not on the internet");
                 return Err(Closed(if side(address) == Side::Never {
-                    format!("{what}, and which Postroom never asks; it must lead elsewhere")
+                    format!("{what}; no setting lets Postroom ask there")
                 } else {
                     format!(
                         "{what}. If that is where it should be, add its origin with its network to POSTROOM_TRUST_ENDPOINTS, as in https://{name}=10.0.0.0/8"
@@ -219,7 +221,7 @@ mod tests {
     fn our_own_address_may_be_anywhere_but_with_the_metadata() {
         let gate = gate("");
         assert!(!admits(&gate, "http://localhost:8400/OAuth2Callback"));
-        gate.may_reach_itself(&Url::parse("http://localhost:8400").unwrap());
+        let gate = gate.reaching(&Url::parse("http://localhost:8400").unwrap());
         assert!(admits(&gate, "http://localhost:8400/OAuth2Callback") && !admits(&gate, "http://localhost:8401/"));
         assert!(gate.pass("localhost", &["127.0.0.1".parse().unwrap()]).is_ok());
         // What no setting lets through is not said to be a matter of settings.

@@ -280,5 +280,43 @@ fn a_pkcs12_file_opens_with_its_password_which_is_no_argument() {
         "--certificate-password",
         "x",
     ]);
-    assert_eq!(argument.code, 2, "never an argument");
+    assert!(
+        argument.code == 2 && argument.stderr.contains("unexpected argument"),
+        "never an argument: {}",
+        argument.stderr
+    );
+    // From a file, and not where it is for nothing.
+    let password = bench.beside("password");
+    std::fs::write(&password, "open sesame\n").unwrap();
+    let from_file = |certificate: &str| {
+        let file = password.to_str().unwrap();
+        bench.run(&[
+            "credential",
+            "edit",
+            "sim",
+            "--certificate",
+            certificate,
+            "--certificate-password-file",
+            file,
+        ])
+    };
+    let _ = from_file(path).expect(0);
+    let pem = bench.beside("both.pem");
+    std::fs::write(&pem, &both).unwrap();
+    let for_nothing = from_file(pem.to_str().unwrap()).expect(2);
+    assert!(
+        for_nothing.stderr.contains("goes with a PKCS#12 file"),
+        "{}",
+        for_nothing.stderr
+    );
+    let neither = bench.beside("certificate.der");
+    std::fs::write(&neither, [0x30, 0x82, 0xff, 0xfe, 0x30]).unwrap();
+    let refused = bench
+        .run(&["credential", "edit", "sim", "--certificate", neither.to_str().unwrap()])
+        .expect(2);
+    assert!(
+        refused.stderr.contains("neither PEM text nor a PKCS#12 file"),
+        "{}",
+        refused.stderr
+    );
 }

@@ -22,6 +22,7 @@ use shared::{
 };
 use simulator::FederatedCredential;
 use tests::{
+    binary::setting,
     issuer::{self, AUDIENCE, KEY_ID, signed},
     world::{ORIGIN, World},
 };
@@ -404,6 +405,32 @@ async fn a_key_in_kms_signs_and_nothing_of_it_is_kept() {
     assert_eq!(error.expect_err("nobody signs").next(), Next::FixCredential);
 }
 
+/// Whoever changes from a secret to a key in KMS leaves no secret behind.
+#[tokio::test(start_paused = true)]
+async fn a_key_in_kms_takes_the_place_of_a_secret() {
+    let world = World::new(7);
+    let old = Secret::new(world.simulator.registration().client_secret.clone());
+    let (credential, _) = manage(&world).add_credential(&form(&world), &old).await.expect("made");
+    let kept = async || {
+        world
+            .ports()
+            .vault
+            .read(&credential.client_secret, Stage::Current)
+            .await
+            .expect("a vault")
+    };
+    assert!(kept().await.is_some());
+    let (public, _) = issuer::certificate(2027);
+    let input = ClientInput::KmsKey(Box::new(KmsCertificate::from_pem(&public, KEY_ARN).expect("good")));
+    let edited = manage(&world)
+        .edit_credential_with(&row(&world).await, &form(&world), Some(&input))
+        .await;
+    assert_eq!(edited.expect("edited"), Vec::<String>::new());
+    assert!(kept().await.is_none(), "the secret is gone");
+    let settled = row(&world).await.credential;
+    assert!(settled.authentication.words().contains(KEY_ARN) && !settled.authentication.has_secret());
+}
+
 #[test]
 fn a_certificate_of_a_key_in_kms_comes_alone_and_its_key_by_its_arn() {
     let (public, both) = certificate();
@@ -444,8 +471,9 @@ fn a_certificate_of_a_key_in_kms_comes_alone_and_its_key_by_its_arn() {
     }
 }
 
-#[test]
-fn of_a_pkcs12_file_the_rsa_key_and_its_certificate_count_and_all_else_is_told() {
+#[tokio::test]
+async fn of_a_pkcs12_file_the_rsa_key_and_its_certificate_count_and_all_else_is_told() {
+    const PASSWORD: &str = "correct-horse";
     let (_, both) = issuer::certificate(2027);
     let other = {
         let key = KeyPair::generate().expect("an EC key");
@@ -458,7 +486,7 @@ fn of_a_pkcs12_file_the_rsa_key_and_its_certificate_count_and_all_else_is_told()
         .facts
         .thumbprint;
     let read = |bytes: &[u8], password: &str| ClientCertificate::from_pkcs12(bytes, &Secret::new(password));
-    for password in ["secret", "", "\u{fc}mlaut \u{20ac}"] {
+    for password in [PASSWORD, "", "\u{fc}mlaut \u{20ac}"] {
         let several = issuer::pkcs12(&[&other, &both], password);
         let found = read(&several, password).expect("the RSA one");
         assert_eq!(found.facts.thumbprint, print);
@@ -468,29 +496,122 @@ fn of_a_pkcs12_file_the_rsa_key_and_its_certificate_count_and_all_else_is_told()
             "the rest is left out"
         );
     }
-    let sealed = issuer::pkcs12(&[&both], "secret");
+    let sealed = issuer::pkcs12(&[&both], PASSWORD);
     let mut damaged = sealed.clone();
     let middle = damaged.len() / 2;
     damaged[middle] ^= 0x55;
-    for (bytes, password, why) in [
-        (&sealed, "Secret", "password is wrong"),
-        (&damaged, "secret", "damaged"),
-        (&issuer::pkcs12(&[&other], "secret"), "secret", "RSA"),
-        (&issuer::certificates_alone(&both, "secret"), "secret", "no private key"),
-        (&vec![0x30, 0x82, 0x01, 0x00], "secret", "no PKCS#12 file"),
-        (&vec![0x30; 60_000], "secret", "48 KiB"),
+    let many: Vec<&str> = vec![&both; 9];
+    for (bytes, password, field, why) in [
+        (&sealed, "Correct-horse", "certificate password", "password is wrong"),
+        (&damaged, PASSWORD, "certificate password", "damaged"),
+        (&issuer::pkcs12(&[&other], PASSWORD), PASSWORD, "certificate", "RSA"),
+        (
+            &issuer::certificates_alone(&both, PASSWORD),
+            PASSWORD,
+            "certificate",
+            "no private key",
+        ),
+        (&issuer::pkcs12(&many, PASSWORD), PASSWORD, "certificate", "16 KiB"),
+        (
+            &vec![0x30, 0x82, 0x01, 0x00, 0x02, 0x01, 0x03],
+            PASSWORD,
+            "certificate",
+            "make PEM of it",
+        ),
+        (&vec![0x30; 60_000], PASSWORD, "certificate", "16 KiB"),
     ] {
         let refused = read(bytes, password).err().expect(why);
-        assert!(refused.reason.contains(why), "{why}: {}", refused.reason);
-        assert!(!refused.reason.contains("ecret\""), "{}", refused.reason);
+        assert!(
+            refused.field == field && refused.reason.contains(why),
+            "{why}: {refused:?}"
+        );
+        assert!(!refused.reason.contains(password), "{}", refused.reason);
     }
-    // Pasted into a form, in lines as `base64` prints them.
+    // Too much to open: neither many parts nor memory at the file's choice.
+    let scrypt = [
+        &sealed[..],
+        &[0x06, 0x09, 0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x04, 0x0b],
+    ]
+    .concat();
+    let parts = [
+        &sealed[..],
+        &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, 0x0d].repeat(9),
+    ]
+    .concat();
+    for bytes in [scrypt, parts] {
+        let refused = read(&bytes, PASSWORD).err().expect("too much");
+        assert!(
+            refused.reason.contains("not opened here; make PEM"),
+            "{}",
+            refused.reason
+        );
+    }
+    // Pasted into a form, in lines as `base64` and `certutil` print them.
     let text = base64::engine::general_purpose::STANDARD.encode(&sealed);
     let lines: Vec<&str> = text
         .as_bytes()
         .chunks(76)
         .map(|line| std::str::from_utf8(line).expect("text"))
         .collect();
-    let pasted = ClientCertificate::from_text(&Secret::new(lines.join("\n")), &Secret::new("secret"));
-    assert_eq!(pasted.expect("the same").facts.thumbprint, print);
+    let password = Secret::new(PASSWORD);
+    let certutil = format!(
+        "-----BEGIN CERTIFICATE-----\r\n{}\r\n-----END CERTIFICATE-----\r\n",
+        lines.join("\r\n")
+    );
+    for pasted in [lines.join("\n"), certutil] {
+        let read = ClientCertificate::from_text(&Secret::new(pasted), Some(&password)).await;
+        assert_eq!(read.expect("the same").facts.thumbprint, print);
+    }
+    let pem = Secret::new(both.as_str());
+    assert!(ClientCertificate::from_text(&pem, None).await.is_ok());
+    let for_nothing = ClientCertificate::from_text(&pem, Some(&password))
+        .await
+        .err()
+        .expect("no use");
+    assert_eq!(for_nothing.field, "certificate password");
+}
+
+/// Files that somebody else made: OpenSSL as it is now, as it was, without a check value, with a long chain of rounds.
+#[test]
+fn pkcs12_files_of_openssl_open() {
+    let (_, both) = issuer::certificate(2027);
+    let directory = tempfile::tempdir().expect("a directory");
+    let pem = directory.path().join("both.pem");
+    std::fs::write(&pem, &both).expect("written");
+    let print = ClientCertificate::from_pem(&Secret::new(both.as_str()))
+        .expect("good")
+        .facts
+        .thumbprint;
+    for (words, opens) in [
+        (&["-export"][..], true),
+        (&["-export", "-legacy"], true),
+        (&["-export", "-nomac"], true),
+        (&["-export", "-iter", "600000"], true),
+        (&["-export", "-iter", "2000000"], false),
+        (&["-export", "-keypbe", "NONE", "-certpbe", "NONE"], true),
+    ] {
+        let file = directory.path().join("file.pfx");
+        let made = std::process::Command::new("openssl")
+            .args(["pkcs12", "-passout", "pass:correct-horse", "-in"])
+            .arg(&pem)
+            .arg("-out")
+            .arg(&file)
+            .args(words)
+            .output();
+        match made {
+            Ok(made) if made.status.success() => {}
+            // An OpenSSL that has no old ciphers, or none at all.
+            _ if words.contains(&"-legacy") || setting("CI").is_none() => continue,
+            other => panic!("openssl {words:?}: {other:?}"),
+        }
+        let bytes = std::fs::read(&file).expect("a file");
+        let read = ClientCertificate::from_pkcs12(&bytes, &Secret::new("correct-horse"));
+        match read {
+            Ok(read) => assert!(opens && read.facts.thumbprint == print, "{words:?}"),
+            Err(error) => assert!(
+                !opens && error.reason.contains("make PEM of it"),
+                "{words:?}: {error:?}"
+            ),
+        }
+    }
 }

@@ -71,14 +71,18 @@ enum Federated {
 }
 
 impl Sent {
-    /// How the app proves itself: one of the three.
-    fn proof(&self, platform_tokens: bool) -> Result<ClientInput, ManageError> {
+    /// How the app proves itself: in one way.
+    async fn proof(&self, platform_tokens: bool) -> Result<ClientInput, ManageError> {
         let wrong = |reason: &str| ManageError::from(FieldError::new("client secret", reason));
+        let password = self.certificate_password.as_deref().map(Secret::new);
+        if password.is_some() && (self.certificate.is_none() || self.kms_key.is_some()) {
+            let why = "it goes with a PKCS#12 file as `certificate`";
+            return Err(FieldError::new("certificate password", why).into());
+        }
         match (&self.client_secret, &self.certificate, self.federated, &self.kms_key) {
             (Some(secret), None, None, None) => Ok(ClientInput::secret(Secret::new(secret.as_str()))),
             (None, Some(text), None, None) => {
-                let password = Secret::new(self.certificate_password.as_deref().unwrap_or_default());
-                let certificate = ClientCertificate::from_text(&Secret::new(text.as_str()), &password)?;
+                let certificate = ClientCertificate::from_text(&Secret::new(text.as_str()), password.as_ref()).await?;
                 Ok(ClientInput::Certificate(Box::new(certificate)))
             }
             (None, Some(text), None, Some(key)) if platform_tokens => {
@@ -131,7 +135,7 @@ async fn add(
     State(web): State<Web>,
     Body(sent): Body<Sent>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let input = sent.proof(web.platform_tokens)?;
+    let input = sent.proof(web.platform_tokens).await?;
     let form = CredentialForm {
         id: sent.id,
         description: sent.description,

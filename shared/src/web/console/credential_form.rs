@@ -54,8 +54,8 @@ fn typed(fields: &Fields, id: &str) -> CredentialForm {
     }
 }
 
-/// How the app proves itself, if anything was typed about it: one of the three, not several.
-fn proof(fields: &Fields, platform_tokens: bool) -> Result<Option<ClientInput>, FieldError> {
+/// How the app proves itself, if anything was typed about it: one way, not several.
+async fn proof(fields: &Fields, platform_tokens: bool) -> Result<Option<ClientInput>, FieldError> {
     let expires_at = expiry("secret expiry", fields.text("secret_expires"))?;
     let of_platform = platform_tokens && fields.ticked("federated_aws");
     let given = (
@@ -70,7 +70,11 @@ fn proof(fields: &Fields, platform_tokens: bool) -> Result<Option<ClientInput>, 
         }
         _ if platform_tokens && fields.given("kms_key").is_some() => Err(FieldError::new(
             "KMS key",
-            "it goes with its certificate, and with nothing else; give both",
+            "it goes with its certificate, and with no other way of proving the app",
+        )),
+        (_, None, _) if fields.given("certificate_password").is_some() => Err(FieldError::new(
+            "certificate password",
+            "it goes with a PKCS#12 file in the field of the certificate",
         )),
         (None, None, None) if expires_at.is_some() => Err(FieldError::new(
             "secret expiry",
@@ -86,8 +90,8 @@ fn proof(fields: &Fields, platform_tokens: bool) -> Result<Option<ClientInput>, 
             expires_at,
         })),
         (None, Some(text), None) => {
-            let password = Secret::new(fields.text("certificate_password"));
-            let certificate = ClientCertificate::from_text(&Secret::new(text), &password)?;
+            let password = fields.given("certificate_password").map(Secret::new);
+            let certificate = ClientCertificate::from_text(&Secret::new(text), password.as_ref()).await?;
             Ok(Some(ClientInput::Certificate(Box::new(certificate))))
         }
         (None, None, Some(path)) => Ok(Some(ClientInput::FederatedFile(path.to_owned()))),
@@ -148,13 +152,15 @@ fn draw(web: &Web, session: &Session, form: &CredentialForm, is_new: bool, wrong
             }
             div.field {
                 label for="certificate" { "Certificate, instead of a client secret" }
-                p.hint id="certificate-hint" { "One PEM text with BEGIN CERTIFICATE and BEGIN PRIVATE KEY (RSA), or a PKCS#12 file (.pfx, .p12) in base64, as `base64 FILE` prints it. The certificate alone is uploaded under Certificates & secrets, Certificates. The key goes to the vault and is never shown." }
-                textarea id="certificate" name="certificate" rows="3" autocomplete="off" spellcheck="false" aria-describedby="certificate-hint" {}
-                @if let Some(reason) = wrong.here("certificate") { p.wrong id="certificate-wrong" { (page::words(reason)) } }
+                p.hint id="certificate-hint" { "One PEM text with BEGIN CERTIFICATE and BEGIN PRIVATE KEY (RSA), or a PKCS#12 file (.pfx, .p12) in base64 (`base64 FILE`; on Windows `certutil -encode FILE.pfx out.txt`). The certificate alone is uploaded under Certificates & secrets, Certificates. The key goes to the vault and is never shown." }
+                @let said = wrong.here("certificate");
+                textarea id="certificate" name="certificate" rows="3" autocomplete="off" spellcheck="false"
+                    aria-describedby=(if said.is_some() { "certificate-hint certificate-wrong" } else { "certificate-hint" }) aria-invalid=[said.map(|_| "true")] {}
+                @if let Some(reason) = said { p.wrong id="certificate-wrong" { (page::words(reason)) } }
             }
             (field("certificate_password", "certificate password", "Password of the PKCS#12 file", "Only for that; it opens the file here and is not kept.", "password", "", ""))
             @if web.platform_tokens {
-                (field("kms_key", "KMS key", "Key in AWS KMS, instead of a key of your own", "The ARN of an RSA key for signing. The certificate above comes without a private key then: KMS signs, and gives the key to nobody. The stack must be allowed to use it (parameter SigningKeyArn).", "text", "", "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"))
+                (field("kms_key", "KMS key", "Key in AWS KMS, instead of a key of your own", "The ARN of an RSA key for signing. The certificate above comes without a private key then: KMS signs, and gives the key to nobody. The stack must be allowed to use it (parameter SigningKeyArn); one key serves all credentials.", "text", "", "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"))
                 label.choice { input type="checkbox" name="federated_aws" value="yes"; " A token that AWS makes for Postroom, instead of any secret: the app trusts it under Certificates & secrets, Federated credentials (docs/client-authentication.md)" }
             } @else { (field("federated_token_file", "federated token file", "Federated token file, instead of any secret", "The whole path of a file that somebody else writes and renews: Kubernetes, a CI runner, SPIFFE. The app trusts its issuer under Certificates & secrets, Federated credentials.", "text", "", "/var/run/secrets/azure/tokens/azure-identity-token")) }
             (field("scope", "scope", "Scope", "Client credentials: https://graph.microsoft.com/.default. Authorization code: permissions as under API permissions, for example Mail.ReadWrite offline_access; openid and profile are added.", "text", &form.scope, "Mail.ReadWrite offline_access"))
@@ -184,7 +190,7 @@ async fn blank(State(web): State<Web>, Operator(session): Operator) -> Response 
 async fn add(State(web): State<Web>, posted: Posted) -> Result<Response, Response> {
     let form = typed(&posted.fields, posted.fields.text("id"));
     let manage = Manage::new(&web.ports, &web.trusted, &posted.session.by());
-    let made = match proof(&posted.fields, web.platform_tokens) {
+    let made = match proof(&posted.fields, web.platform_tokens).await {
         Ok(input) => {
             // Without anything the refusal of an empty client secret says what is missing.
             let input = input.unwrap_or_else(|| ClientInput::secret(Secret::new("")));
@@ -235,7 +241,7 @@ async fn save(State(web): State<Web>, Path(id): Path<String>, posted: Posted) ->
     let row = find(&web, &id).await?;
     let form = typed(&posted.fields, row.credential.id.as_str());
     let manage = Manage::new(&web.ports, &web.trusted, &posted.session.by());
-    let changed = match proof(&posted.fields, web.platform_tokens) {
+    let changed = match proof(&posted.fields, web.platform_tokens).await {
         Ok(Some(ClientInput::Secret { secret, expires_at })) if posted.fields.ticked("roll") => {
             manage.edit_and_roll(&row, &form, &secret, expires_at).await
         }

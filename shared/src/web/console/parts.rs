@@ -192,7 +192,7 @@ impl Field<'_> {
                 label for=(self.name) { (self.label) }
                 p.hint id={ (self.name) "-hint" } { (self.hint) }
                 input id=(self.name) name=(self.name) type=(self.kind) value=(self.value) placeholder=(self.example)
-                    autocomplete="off" spellcheck="false" aria-describedby=(described) aria-invalid=[said.map(|_| "true")];
+                    autocomplete=(if self.kind == "password" { "new-password" } else { "off" }) spellcheck="false" aria-describedby=(described) aria-invalid=[said.map(|_| "true")];
                 @if let Some(reason) = said { p.wrong id={ (self.name) "-wrong" } { (page::words(reason)) } }
             }
         }
