@@ -90,7 +90,7 @@ pub fn of(row: &CredentialRow, now: Timestamp) -> Vec<Warning> {
             ),
         });
     };
-    if let Some(at) = credential.secret_expires_at {
+    if let Some(at) = row.expires_at() {
         match &credential.authentication {
             ClientAuthentication::Secret if credential.next_secret.is_some() && row.next_refused.is_none() => {}
             ClientAuthentication::Secret => note(

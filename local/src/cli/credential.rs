@@ -123,7 +123,7 @@ async fn show(desk: &Desk, id: &str) -> Result<Answer, Failure> {
             || format!("missing; set one with `postroom credential edit {id} --client-secret-stdin`"),
             |version| format!("set, version {}", version.0),
         );
-        let until = credential.secret_expires_at.map_or_else(
+        let until = row.expires_at().map_or_else(
             || "; when it expires is not known (`credential edit` takes --secret-expires with a secret)".to_owned(),
             |at| format!("; expires {}", desk.output.exact_time(at)),
         );

@@ -60,7 +60,7 @@ pub fn credential(row: &CredentialRow, accounts: &[String]) -> Value {
         "graph_url": credential.graph_url,
         "created_at": credential.created_at,
         "authentication": credential.authentication,
-        "secret_expires_at": credential.secret_expires_at,
+        "secret_expires_at": row.expires_at(),
         "next_secret": credential.next_secret.as_ref().map(|next| json!({
             "expires_at": next.expires_at,
             "refused": row.next_refused.as_ref().map(|refused| json!({"at": refused.at, "what": refused.what})),

@@ -184,7 +184,10 @@ impl TokenService {
             .through_circuit(credential, &client, *need == TokenNeed::New, ask)
             .await;
         let row = client.settled(row, obtained_at, outcome);
-        self.keep_access(&row, &client, &granted?, obtained_at, outcome).await
+        let granted = granted?;
+        self.keep_access(&row, &client, &granted, obtained_at, outcome).await?;
+        outcome.secret_ends = self.secret_ends(&row, &client, &granted, obtained_at).await;
+        Ok(())
     }
 
     /// Puts an access token into the vault and its description into the outcome; the app's circuit is closed, if it was open.

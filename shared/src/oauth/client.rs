@@ -102,6 +102,16 @@ impl Client {
         *self.tried.lock().unwrap_or_else(PoisonError::into_inner) = Some(Err(why));
     }
 
+    /// The client secret that worked, if it was one.
+    pub(super) fn secret(&self) -> Option<&Secret> {
+        let tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&*tried, &self.next, &self.source) {
+            (Some(Ok(())), Some(next), _) => Some(next),
+            (_, _, Source::Ready(Proof::Secret(secret))) => Some(secret),
+            _ => None,
+        }
+    }
+
     /// The row after what became of the next secret: it takes the old one's place, or its refusal is noted.
     pub(super) fn settled(&self, row: &CredentialRow, now: Timestamp, outcome: &mut TokenOutcome) -> CredentialRow {
         let mut row = row.clone();

@@ -10,6 +10,7 @@
 //! | `grant.rs` | the grant in the vault: staged, promoted, never put back |
 //! | `id_token.rs` `keys.rs` | who signed in, checked against the authority's keys |
 //! | `client.rs` | how the app proves itself: secrets in turn, certificate, key in KMS, federated token |
+//! | `registration.rs` | when a client secret ends, read from Graph where the app may |
 //! | `entrance.rs` | the console's own sign-in: who is it, and what may they do |
 //! | `entra.rs` | the token endpoint on the wire |
 //! | `challenge.rs` | what a policy of the tenant asks for: claims, in words and fit to be sent back |
@@ -27,6 +28,7 @@ mod id_token;
 mod keys;
 mod redeem;
 mod refresh;
+mod registration;
 mod token;
 
 pub use authorization::{AuthorizationFlow, Begin, Begun, Proof, entra_origin, sha256_hex};

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     credential::{Credential, SignIn, TokenState},
-    ports::{Attributes, Condition, Item, Key, PageMark, Query, Store, StoreError, Write},
+    ports::{Attributes, Condition, Item, Key, PageMark, Query, SecretName, Store, StoreError, Write},
     reach::{Expected, Reach},
     time::{between, millis},
 };
@@ -65,6 +65,34 @@ pub struct CredentialRow {
     pub claims: Option<String>,
     /// Microsoft asked to be left alone until then.
     pub not_before: Option<Timestamp>,
+    /// When a client secret ends, read from Graph where the app may.
+    pub secret_ends: Option<SecretEnds>,
+}
+
+/// When a client secret ends, as the registration of its app says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretEnds {
+    /// The name of the secret that was looked for; another one is not meant.
+    pub secret: SecretName,
+    /// When that was read.
+    pub read_at: Timestamp,
+    /// When it ends, if the registration shows it.
+    pub ends_at: Option<Timestamp>,
+}
+
+impl CredentialRow {
+    /// What the registration was read to say of the client secret that counts now.
+    pub fn secret_ends(&self) -> Option<&SecretEnds> {
+        self.secret_ends
+            .as_ref()
+            .filter(|read| read.secret == self.credential.client_secret)
+    }
+
+    /// When secret or certificate ends: as the registration of the app says, or as it was typed or read from the certificate.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        let read = self.secret_ends().and_then(|read| read.ends_at);
+        read.or(self.credential.secret_expires_at)
+    }
 }
 
 /// What a request for a token changes on the row; nothing by default.
@@ -94,6 +122,8 @@ pub struct TokenOutcome {
     pub claims: Option<Option<String>>,
     /// Until when Microsoft is left alone.
     pub not_before: Option<Option<Timestamp>>,
+    /// What the app's registration says of the client secret.
+    pub secret_ends: Option<SecretEnds>,
     /// The settings after the next client secret took its place, and the revision they follow on.
     pub credential: Option<(Credential, i64)>,
 }
@@ -116,6 +146,7 @@ impl TokenOutcome {
         put("generation", self.generation.map(Value::from));
         put("grant_writes", self.grant_writes.as_ref().map(json));
         put("next_refused", self.next_refused.as_ref().map(json));
+        put("secret_ends", self.secret_ends.as_ref().map(json));
         put("claims", self.claims.as_ref().map(json));
         put("not_before", self.not_before.as_ref().map(json));
         if let Some((credential, revision)) = &self.credential {
@@ -141,6 +172,7 @@ impl CredentialRow {
             generation: attribute(item, "generation")?.unwrap_or_default(),
             grant_writes: attribute(item, "grant_writes")?.unwrap_or_default(),
             next_refused: attribute(item, "next_refused")?,
+            secret_ends: attribute(item, "secret_ends")?,
             expected: attribute(item, "expected")?.unwrap_or_default(),
             reach: attribute(item, "reach")?,
             reach_looks: number(item, "reach_looks"),

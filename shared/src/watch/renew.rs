@@ -148,6 +148,7 @@ mod tests {
             generation: 1,
             grant_writes: Vec::new(),
             next_refused: None,
+            secret_ends: None,
             expected: crate::reach::Expected::default(),
             reach: None,
             reach_looks: 0,

@@ -83,7 +83,17 @@ impl Simulator {
             app.secrets.push(Secret {
                 text: secret.to_owned(),
                 expired: false,
+                ends_ms: None,
             });
+        })
+    }
+
+    /// Lets the newest secret of an app end at this instant (Unix milliseconds): from then on it is refused.
+    pub fn set_secret_end(&self, client_id: &str, ends_ms: i64) -> Result<(), ControlError> {
+        self.with_app(client_id, |app| {
+            if let Some(secret) = app.secrets.last_mut() {
+                secret.ends_ms = Some(ends_ms);
+            }
         })
     }
 

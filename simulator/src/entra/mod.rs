@@ -71,6 +71,8 @@ pub(crate) struct ExchangeGrant {
 pub(crate) struct Secret {
     pub(crate) text: String,
     pub(crate) expired: bool,
+    /// When it ends by itself (Unix milliseconds); `None`: not in the life of a test.
+    pub(crate) ends_ms: Option<i64>,
 }
 
 impl App {
@@ -80,6 +82,7 @@ impl App {
             secrets: vec![Secret {
                 text: secret.to_owned(),
                 expired: false,
+                ends_ms: None,
             }],
             certificates: Vec::new(),
             federated: Vec::new(),

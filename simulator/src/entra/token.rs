@@ -4,7 +4,7 @@ use super::access_token::{self, GRAPH, GRAPH_APP_ID, Issue};
 use super::authorize::may_use;
 use super::error::{self, Refusal};
 use super::redeem::{self, Request};
-use super::{App, Secret, federation};
+use super::{App, federation};
 use crate::faults::answer::whole_answer;
 use crate::faults::board::Target;
 use crate::faults::{Fault, RequestKind};
@@ -318,7 +318,7 @@ fn authenticate(app: &App, proof: &Proof<'_>) -> Result<(), Refusal> {
         )
     })?;
     match app.secrets.iter().find(|s| s.text == given) {
-        Some(Secret { expired: false, .. }) => Ok(()),
+        Some(secret) if !secret.expired && secret.ends_ms.is_none_or(|ends| ends / 1000 > proof.now_s) => Ok(()),
         Some(_) => Err(Refusal::client(
             7_000_222,
             format!(

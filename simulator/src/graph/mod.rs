@@ -1,5 +1,6 @@
 //! Graph v1.0 mail: the way of one request through token, limits, faults and handler.
 
+mod application;
 mod attachments;
 mod batch;
 pub(crate) mod delta;
@@ -89,6 +90,10 @@ async fn pass(
     latency: Latency,
 ) -> Result<Reply, GraphError> {
     let bearer = authorize(simulator, call)?;
+    if let Some(client_id) = application::named(&call.path) {
+        // Of the directory as well: no mailbox's limits count.
+        return application::answer(simulator, call, client_id, &bearer);
+    }
     let route = route.ok_or_else(|| {
         GraphError::bad(format!(
             "Resource not found for the segment '{}'.",

@@ -1,6 +1,9 @@
 //! How the app proves itself: a certificate, two secrets in turn, a token of another issuer. The simulator verifies each.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -19,8 +22,10 @@ use shared::{
         credentials::{CredentialRow, Credentials},
     },
     secret::Secret,
+    time::plus,
+    warning,
 };
-use simulator::FederatedCredential;
+use simulator::{Fault, FaultSpec, FederatedCredential, RequestKind, RetryAfter, Wording};
 use tests::{
     binary::setting,
     issuer::{self, AUDIENCE, KEY_ID, signed},
@@ -257,6 +262,91 @@ async fn a_token_of_a_trusted_issuer_needs_no_secret_and_every_letter_counts() {
     std::fs::remove_file(&path).expect("removed");
     let error = tokens.access_token("app", TokenNeed::New).await.expect_err("no file");
     assert!(error.what.contains("cannot be read"), "{error}");
+}
+
+/// Where the app may read its own registration, nobody need type when the client secret ends.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_secret_is_read_from_graph_where_the_app_may() {
+    let world = World::new(8);
+    let client_id = world.simulator.registration().client_id;
+    let typed = Some("2027-06-01T00:00:00Z".parse().expect("a time"));
+    let secret = Secret::new(world.simulator.registration().client_secret.clone());
+    let input = ClientInput::Secret {
+        secret,
+        expires_at: typed,
+    };
+    manage(&world)
+        .add_credential_with(&form(&world), &input)
+        .await
+        .expect("made");
+    let tokens = TokenService::new(world.ports());
+    let renewed = async |need| tokens.access_token("app", need).await.expect("a token");
+    let read = || {
+        world
+            .simulator
+            .stats()
+            .by_kind
+            .get(&RequestKind::Other)
+            .copied()
+            .unwrap_or_default()
+    };
+
+    // Without the permission it is not tried.
+    renewed(TokenNeed::New).await;
+    assert_eq!((read(), row(&world).await.expires_at()), (0, typed));
+
+    let ends = plus(world.clock.now(), Duration::from_hours(10 * 24));
+    world
+        .simulator
+        .set_secret_end(&client_id, ends.as_millisecond())
+        .expect("an app");
+    world
+        .simulator
+        .set_roles(&client_id, &["Mail.ReadWrite", "Application.Read.All"])
+        .expect("an app");
+    // A bad day of Graph's fails nothing.
+    let busy = Fault::Unavailable {
+        retry_after: RetryAfter::Absent,
+        wording: Wording::Json,
+    };
+    let fault = world.simulator.arm(FaultSpec::once(RequestKind::Other, busy).always());
+    renewed(TokenNeed::New).await;
+    assert_eq!(row(&world).await.expires_at(), typed);
+    world.simulator.disarm(fault);
+    let asked = read();
+    renewed(TokenNeed::New).await;
+    assert_eq!(read(), asked, "once a day");
+    tokio::time::sleep(Duration::from_hours(25)).await;
+    renewed(TokenNeed::New).await;
+    renewed(TokenNeed::New).await;
+    assert_eq!(read(), asked + 1, "once a day");
+    let known = row(&world).await;
+    assert_eq!(
+        known.expires_at().map(jiff::Timestamp::as_second),
+        Some(ends.as_second()),
+        "what the registration says counts"
+    );
+    let warned = warning::of(&known, world.clock.now());
+    assert_eq!((warned.len(), warned[0].days), (1, 8), "{warned:?}");
+
+    // Another secret is another matter.
+    let next = Secret::new("qqq-another");
+    world
+        .simulator
+        .rotate_secret(&client_id, next.expose(), false)
+        .expect("an app");
+    manage(&world)
+        .roll_client_secret(&row(&world).await, &next, typed)
+        .await
+        .expect("rolled");
+    renewed(TokenNeed::New).await;
+    let rolled = row(&world).await;
+    assert_eq!(read(), asked + 2, "a new one is looked for at once");
+    let until = rolled.expires_at().expect("an end");
+    assert!(
+        until > plus(world.clock.now(), Duration::from_hours(700 * 24)),
+        "{until}"
+    );
 }
 
 /// AWS in the place of a platform that makes tokens and signs: what it was asked for, and what it answers.

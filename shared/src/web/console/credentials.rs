@@ -141,7 +141,7 @@ async fn show(State(web): State<Web>, Path(id): Path<String>, session: Session) 
             dt { "Access token URL" } dd { (credential.token_url) }
             dt { "Client id" } dd { (credential.client_id) }
             dt { "Proves itself by" } dd { (credential.authentication.words()) @if credential.authentication.has_secret() { "; what is secret is in the vault and never shown" } }
-            @if let Some(at) = credential.secret_expires_at { dt { "Expires" } dd { (instant(at)) } }
+            @if let Some(at) = row.expires_at() { dt { "Expires" } dd { (instant(at)) @if row.secret_ends().is_some_and(|read| read.ends_at.is_some()) { ", as the app registration says" } } }
             @if credential.next_secret.is_some() {
                 dt { "Next client secret" }
                 dd {
