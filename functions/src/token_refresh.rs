@@ -151,6 +151,7 @@ mod tests {
             generation: 1,
             grant_writes: Vec::new(),
             next_refused: None,
+            secret_ends: None,
             expected: shared::reach::Expected::default(),
             reach: None,
             reach_looks: 0,
