@@ -30,6 +30,9 @@ pub struct FolderProgress {
     /// Where the next request goes; nothing: from the beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
+    /// The link leads on within a round that is not complete.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub midway: bool,
     /// The version of our query that made the link.
     pub query: u32,
     /// Where in its life it is.
@@ -67,6 +70,7 @@ impl FolderProgress {
             id,
             name,
             link: None,
+            midway: false,
             query: DELTA_QUERY,
             walk: Walk::First,
             epoch: 0,
@@ -83,6 +87,7 @@ impl FolderProgress {
     /// From the beginning again.
     pub fn walk_anew(&mut self) {
         self.link = None;
+        self.midway = false;
         self.query = DELTA_QUERY;
         self.epoch += 1;
         if self.walk == Walk::Following {
@@ -93,6 +98,7 @@ impl FolderProgress {
     /// The round is complete; the next begins at `link`.
     pub fn complete(&mut self, link: String, now: Timestamp) {
         self.link = Some(link);
+        self.midway = false;
         self.resets = 0;
         self.listing = None;
         self.no_delta = false;

@@ -38,6 +38,8 @@ pub(super) struct Reader {
     pub(super) at: FolderProgress,
     /// Nothing more to read in this run.
     pub(super) done: bool,
+    /// The round was begun by an earlier run.
+    resumed: bool,
     /// Items asked for per page; halved when a page fails.
     size: u32,
     /// The next page of a listing, while the folder is fed by one.
@@ -123,6 +125,7 @@ impl Reader {
             key,
             // A folder fed by listing is asked for its delta once, with the smallest page.
             size: if at.listing.is_some() { 1 } else { PAGE_SIZE },
+            resumed: at.midway && at.link.is_some(),
             at,
             done: false,
             listing,
@@ -237,6 +240,7 @@ impl Reader {
     fn reset(&mut self, page: &mut Page, why: &str, request_id: Option<String>) {
         self.at.resets += 1;
         self.resets_here += 1;
+        self.resumed = false;
         self.at.walk_anew();
         self.links.clear();
         self.last_ids = None;
@@ -267,7 +271,8 @@ impl Reader {
             PageLink::Next(_) if self.enough_listed(page) => self.done = true,
             PageLink::Delta(link) => {
                 self.at.complete(link, now);
-                self.done = true;
+                // What arrived since an earlier run began this round may lie on a page that was passed by then.
+                self.done = !std::mem::take(&mut self.resumed);
             }
             PageLink::Next(link) => {
                 self.empty = if mail.changes.is_empty() { self.empty + 1 } else { 0 };
@@ -298,6 +303,7 @@ impl Reader {
                     Some(_) => self.list_on(link),
                     None => {
                         self.at.link = Some(link);
+                        self.at.midway = true;
                         self.at.query = DELTA_QUERY;
                     }
                 }

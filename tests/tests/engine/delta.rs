@@ -1,8 +1,11 @@
 //! Delta as it really is: removals, resets, loops, empty and failing pages, drafts (P40, P41, P45, rule 4).
 
-use shared::{import::report::Outcome, message::Disposition};
+use shared::{
+    import::{RunOptions, report::Outcome},
+    message::Disposition,
+};
 use simulator::{Corruption, Delivery, Fault, FaultSpec, Mime, RequestKind};
-use tests::world::{DESK, World};
+use tests::world::{DESK, Point, World};
 
 fn mail(subject: &str) -> Mime {
     Mime::from(
@@ -250,4 +253,34 @@ async fn a_deleted_folder_is_said_and_another_one_goes_on() {
         "{report:#?}"
     );
     assert_ne!(report.exit_code(), 0);
+}
+
+/// What arrives while an earlier run's round is only half read lies behind: whoever finishes that round reads on.
+#[tokio::test(start_paused = true)]
+async fn a_round_that_an_earlier_run_began_is_not_the_end_of_a_run() {
+    let world = World::new(91);
+    world.fill(230);
+    world.usual(|_| {}).await;
+    let mut step = 40;
+    // Whichever step it is that ends a life between two pages.
+    loop {
+        world.crash.arm(Point::After(step));
+        let (importer, options) = (world.importer(), RunOptions::new("test"));
+        let died = world.crash.or(importer.run("desk", &options)).await.is_none();
+        world.restart();
+        world.crash.disarm();
+        assert!(died, "the folder was read before a life ended between two of its pages");
+        if world.row("desk").await.folders.values().any(|folder| folder.midway) {
+            break;
+        }
+        step += 20;
+        tokio::time::sleep(std::time::Duration::from_secs(300)).await;
+    }
+    world.fill(1);
+    tokio::time::sleep(std::time::Duration::from_secs(300)).await;
+    let report = world.run("desk").await;
+    assert_eq!((report.outcome, report.more), (Outcome::Done, false), "{report:?}");
+    world.audit().all_imported().await;
+    let rows = world.row("desk").await.folders;
+    assert!(rows.values().all(|folder| !folder.midway), "{rows:?}");
 }
