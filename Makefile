@@ -10,7 +10,7 @@ help:
 	@echo "make test    everything: builds once, fetches what tests need, runs every test"
 	@echo "make test-aws only the AWS side: the template deployed to an offline emulator (part of make test; needs Python 3.11)"
 	@echo "make check   format, lints, licences and the walls between the crates"
-	@echo "make campaign  faults for hours: 200,000 storms, 20,000 pairs of crashes, 1,000 kills; goes on where it was stopped"
+	@echo "make campaign  faults for hours: 200,000 storms (one in 20 whole), 20,000 pairs of crashes, 1,000 kills; goes on where it was stopped"
 	@echo "             (ARGS='--json', ARGS='--fresh', ARGS='--seeds 1000')"
 	@echo "make campaign-mutants  plants bugs in a copy of the tree and looks whether the campaign finds each"
 	@echo "make bench   how fast an import is, with the real binary; prints a table (ARGS=mix: scenes that begin so)"

@@ -11,6 +11,10 @@ use tests::campaign::{
     try_point,
 };
 
+/// A storm is a great many small pieces of memory: an eighth of its time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(about = "Faults, seeded: nothing is lost, doubled or stuck")]
 struct Arguments {

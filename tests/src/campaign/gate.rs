@@ -2,7 +2,9 @@
 
 use std::{fmt::Write as _, sync::Arc, time::Instant};
 
-use super::{Found, Hits, Point, Rehearsed, all_points, directory, parallel, scenario::Scenario, storm, try_point};
+use super::{
+    Found, Hits, Point, Rehearsed, all_points, cpu_time, directory, parallel, scenario::Scenario, storm, try_point,
+};
 use crate::world::Backend;
 
 /// Storms of every `make test`.
@@ -49,7 +51,7 @@ pub fn chosen(scenario: Scenario, backend: Backend, others: usize) -> Result<(Ve
 
 /// Tries the chosen points of every scene on both stores.
 pub fn points(others: usize) -> Points {
-    let begun = Instant::now();
+    let (begun, cpu) = (Instant::now(), cpu_time());
     let scenes: Vec<(Scenario, Backend)> = Scenario::ALL
         .into_iter()
         .flat_map(|scenario| Backend::ALL.map(|backend| (scenario, backend)))
@@ -89,10 +91,11 @@ pub fn points(others: usize) -> Points {
     }
     let _ = writeln!(
         table,
-        "\n{} points, {} did not hold, {unmet} came to rest before their step; at most {runs} runs to rest; {:.0} s",
+        "\n{} points, {} did not hold, {unmet} came to rest before their step; at most {runs} runs to rest; {:.0} s, {:.0} s of processors",
         work.len(),
         broken.len(),
-        begun.elapsed().as_secs_f64()
+        begun.elapsed().as_secs_f64(),
+        cpu_time().saturating_sub(cpu).as_secs_f64()
     );
     std::fs::write(directory().join("points.txt"), &table).expect("the table is written");
     Points {
@@ -103,18 +106,18 @@ pub fn points(others: usize) -> Points {
     }
 }
 
-/// Storms of these seeds; those that did not end well, with what a person needs to look at each.
-pub fn storms(seeds: std::ops::Range<u64>, size: storm::Size) -> (u64, Hits, Vec<String>) {
-    let seeds: Vec<u64> = seeds.collect();
-    let told = parallel(&seeds, |seed| storm::storm(*seed, size, false, &storm::Skip::new()));
+/// Storms of these seeds: faults they met, what was bent how, and those that did not end well, with what a person needs to
+/// look at each.
+pub fn storms(seeds: &[u64], size: storm::Size) -> (u64, Hits, Vec<String>) {
+    let told = parallel(seeds, |seed| storm::storm(*seed, size, false, &storm::Skip::new()));
     let (mut faults, mut hits, mut broken) = (0, Hits::default(), Vec::new());
-    for (seed, told) in seeds.into_iter().zip(told) {
+    for (seed, told) in seeds.iter().zip(told) {
         match told {
             Ok(told) => {
                 faults += told.faults;
                 hits.merge(&told.hits);
             }
-            Err(what) => broken.push(storm::explain(seed, size, &what)),
+            Err(what) => broken.push(storm::explain(*seed, size, &what)),
         }
     }
     (faults, hits, broken)

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    ops::RangeInclusive,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -22,6 +21,9 @@ const ORDERS: &str = "orders@harbour-homes.example";
 const WAITING: usize = 150;
 /// Mail that comes to each mailbox before every further start, so that there is something to be killed at.
 const BEFORE_A_START: usize = 10;
+
+/// How much slower than an idle machine a busy one may be.
+const SLOWEST: u64 = 40;
 
 /// Kills `postroom import` and `postroom serve` so often each while they work, and compares what there is with what there was.
 pub async fn kill(random: &mut SmallRng, seed: u64, imports: usize, serves: usize) {
@@ -54,14 +56,14 @@ pub async fn kill(random: &mut SmallRng, seed: u64, imports: usize, serves: usiz
         desk: &desk,
         arguments: &["import", "--all"],
         kills: imports,
-        moment_ms: 1..=700,
+        within_ms: 700,
     };
     import.run(random).await;
     let serve = Killer {
         desk: &desk,
         arguments: &["serve", "--listen", "127.0.0.1:0"],
         kills: serves,
-        moment_ms: 1..=1200,
+        within_ms: 1200,
     };
     serve.run(random).await;
 
@@ -90,13 +92,17 @@ struct Killer<'a> {
     desk: &'a Desk,
     arguments: &'a [&'a str],
     kills: usize,
-    moment_ms: RangeInclusive<u64>,
+    /// Milliseconds in which it is killed, on a machine that has nothing else to do.
+    within_ms: u64,
 }
 
 impl Killer<'_> {
     async fn run(&self, random: &mut SmallRng) {
         let values = || self.desk.simulator.stats().count(RequestKind::Value);
         let (mut killed, mut at_work, mut starts) = (0, 0, 0);
+        // A busy machine needs longer until there is something to be killed at: where most were killed too early, the next is
+        // given more time; where one came to its end, less.
+        let mut within_ms = self.within_ms;
         while killed < self.kills {
             starts += 1;
             assert!(
@@ -114,7 +120,7 @@ impl Killer<'_> {
             }
             let before = values();
             let mut child = self.desk.start(self.arguments);
-            let moment = Duration::from_millis(random.random_range(self.moment_ms.clone()));
+            let moment = Duration::from_millis(random.random_range(1..=within_ms));
             match tokio::time::timeout(moment, child.wait()).await {
                 // It ended by itself: well, or with something to do later; never in any other way.
                 Ok(ended) => {
@@ -124,11 +130,16 @@ impl Killer<'_> {
                         "{:?} ended with {code:?} by itself",
                         self.arguments
                     );
+                    within_ms = (within_ms * 3 / 4).max(self.within_ms);
                 }
                 Err(_) => {
                     child.kill().await.expect("SIGKILL");
                     killed += 1;
-                    at_work += usize::from(values() > before);
+                    if values() > before {
+                        at_work += 1;
+                    } else if at_work * 2 < killed {
+                        within_ms = (within_ms * 5 / 4).min(self.within_ms * SLOWEST);
+                    }
                 }
             }
         }

@@ -19,7 +19,7 @@ pub use hits::Hits;
 pub use points::{Found, Point, all_points, pairs, try_point};
 pub use rehearse::{Plan, Rehearsed, rehearse};
 pub use scenario::Scenario;
-pub use work::{directory, parallel};
+pub use work::{cpu_time, directory, parallel};
 
 thread_local! {
     static SAID: RefCell<Option<String>> = const { RefCell::new(None) };

@@ -1,4 +1,4 @@
-//! Work on all cores, and the directory in which a campaign leaves what it found.
+//! Work on all cores, what it costs of them, and the directory in which a campaign leaves what it found.
 
 use std::{
     path::PathBuf,
@@ -6,6 +6,7 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 /// Does this to every item, on as many threads as there are cores; the answers in the order of the items.
@@ -30,6 +31,20 @@ pub fn parallel<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Sync) ->
     let mut answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
     answers.sort_by_key(|(at, _)| *at);
     answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// Time of processors that this process took so far (`utime` and `stime` of proc(5), in hundredths of a second); nothing where
+/// there is no such file.
+pub fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name of the program stands in parentheses and may hold anything.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace();
+    let ticks: u64 = fields
+        .skip(11)
+        .take(2)
+        .filter_map(|ticks| ticks.parse::<u64>().ok())
+        .sum();
+    Duration::from_millis(ticks * 10)
 }
 
 /// `target/campaign`, made if it is not there.

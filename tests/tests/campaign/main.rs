@@ -2,3 +2,7 @@
 
 mod found;
 mod gate;
+
+/// As the program `campaign` has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
