@@ -4,6 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::{Instant, sleep_until};
+
+/// A timer of the runtime comes up to so much late: it counts in milliseconds and rounds up, and so does the wait for sockets.
+const COARSE: Duration = Duration::from_millis(3);
 
 /// Tells the time in Unix milliseconds. Clones share one offset, so `advance` on one moves all of them.
 #[derive(Clone)]
@@ -50,6 +54,30 @@ impl SimClock {
             Source::Given(now) => now(),
         };
         base.saturating_add(self.offset_ms.load(Ordering::SeqCst))
+    }
+
+    /// Waits until `after` has passed since `begun`. By the machine's clock to a tenth of a millisecond: who measures a client at
+    /// 80 ms must not be given 82.
+    pub(crate) async fn wait(&self, begun: Instant, after: Duration) {
+        let due = begun + after;
+        if !matches!(self.source, Source::System) {
+            return sleep_until(due).await;
+        }
+        if after.is_zero() {
+            return;
+        }
+        if after > COARSE {
+            sleep_until(due - COARSE).await;
+        }
+        let left = due.saturating_duration_since(Instant::now());
+        // A thread's sleep is as fine as the machine's timers are. Without one (the program ends), the runtime's will do.
+        if !left.is_zero()
+            && tokio::task::spawn_blocking(move || std::thread::sleep(left))
+                .await
+                .is_err()
+        {
+            sleep_until(due).await;
+        }
     }
 
     /// Moves the time forward, whatever the source is.
@@ -126,6 +154,23 @@ mod tests {
         let other = clock.clone();
         clock.advance(Duration::from_mins(1));
         assert_eq!(other.now_ms(), 1_770_000_060_000);
+    }
+
+    #[tokio::test]
+    async fn a_wait_by_the_machine_is_never_short() {
+        for asked in [Duration::ZERO, Duration::from_micros(700), Duration::from_millis(5)] {
+            let begun = Instant::now();
+            SimClock::system().wait(begun, asked).await;
+            assert!(begun.elapsed() >= asked, "{asked:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_by_a_clock_of_the_callers_is_of_its_runtime() {
+        let begun = Instant::now();
+        let hour = Duration::from_hours(1);
+        SimClock::given(Arc::new(|| 0)).wait(begun, hour).await;
+        assert_eq!(begun.elapsed(), hour);
     }
 
     #[test]

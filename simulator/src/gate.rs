@@ -4,6 +4,8 @@ use crate::options::Limits;
 use crate::simulator::Core;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Weak;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// App id and mailbox index.
 pub(crate) type Lane = (String, usize);
@@ -22,6 +24,22 @@ struct LaneState {
     /// No request is welcome before this instant (Unix milliseconds).
     not_before_ms: i64,
     early: u64,
+    held: Duration,
+}
+
+/// What the lanes of a mailbox did: of all apps together.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    /// Running now.
+    pub(crate) running: u32,
+    /// Most at once, refused ones included.
+    pub(crate) most_running: u32,
+    /// Requests that came too early.
+    pub(crate) early: u64,
+    /// Requests in the window.
+    pub(crate) in_window: usize,
+    /// For how long slots were taken, all together.
+    pub(crate) held: Duration,
 }
 
 /// What the gate says of a request.
@@ -73,9 +91,10 @@ impl Gate {
         Verdict::Pass
     }
 
-    fn leave(&mut self, lane: &Lane) {
+    fn leave(&mut self, lane: &Lane, held: Duration) {
         if let Some(state) = self.lanes.get_mut(lane) {
             state.running = state.running.saturating_sub(1);
+            state.held += held;
         }
     }
 
@@ -85,19 +104,17 @@ impl Gate {
         state.not_before_ms = state.not_before_ms.max(until_ms);
     }
 
-    /// Running now, most at once (refused ones included), too early, in the window: of all apps on a mailbox.
-    pub(crate) fn figures(&self, mailbox: usize) -> (u32, u32, u64, usize) {
-        self.lanes
-            .iter()
-            .filter(|((_, m), _)| *m == mailbox)
-            .fold((0, 0, 0, 0), |sum, (_, s)| {
-                (
-                    sum.0 + s.running,
-                    sum.1.max(s.most_running),
-                    sum.2 + s.early,
-                    sum.3 + s.recent.len(),
-                )
-            })
+    /// Of all apps on a mailbox.
+    pub(crate) fn figures(&self, mailbox: usize) -> Figures {
+        let mut figures = Figures::default();
+        for state in self.lanes.iter().filter(|((_, m), _)| *m == mailbox).map(|(_, s)| s) {
+            figures.running += state.running;
+            figures.most_running = figures.most_running.max(state.most_running);
+            figures.early += state.early;
+            figures.in_window += state.recent.len();
+            figures.held += state.held;
+        }
+        figures
     }
 }
 
@@ -106,12 +123,13 @@ impl Gate {
 pub(crate) struct Slot {
     pub(crate) core: Weak<Core>,
     pub(crate) lane: Lane,
+    pub(crate) since: Instant,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(core) = self.core.upgrade() {
-            core.lock().gate.leave(&self.lane);
+            core.lock().gate.leave(&self.lane, self.since.elapsed());
         }
     }
 }
@@ -119,7 +137,6 @@ impl Drop for Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn refused_requests_count_and_the_window_slides() {
@@ -153,8 +170,14 @@ mod tests {
         let enter = |gate: &mut Gate| gate.enter(&lane, &Limits::default(), 0);
         assert!((0..4).all(|_| enter(&mut gate) == Verdict::Pass));
         assert_eq!(enter(&mut gate), Verdict::TooManyAtOnce);
-        gate.leave(&lane);
+        gate.leave(&lane, Duration::from_millis(80));
         assert_eq!(enter(&mut gate), Verdict::Pass);
+        gate.leave(&lane, Duration::from_millis(20));
+        let figures = gate.figures(0);
+        assert_eq!(
+            (figures.running, figures.most_running, figures.held),
+            (3, 5, Duration::from_millis(100))
+        );
     }
 
     #[test]
@@ -164,6 +187,6 @@ mod tests {
         gate.hold_off(&lane, 5_000);
         gate.enter(&lane, &Limits::default(), 4_999);
         gate.enter(&lane, &Limits::default(), 5_000);
-        assert_eq!(gate.figures(2).2, 1);
+        assert_eq!(gate.figures(2).early, 1);
     }
 }

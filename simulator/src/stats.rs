@@ -42,6 +42,8 @@ pub struct MailboxStats {
     pub early: u64,
     /// Requests in the sliding window now.
     pub in_window: usize,
+    /// For how long slots were taken, all together, in milliseconds: from the request to the last byte of the answer.
+    pub held_ms: u64,
     /// Bytes of MIME handed out.
     pub value_bytes: u64,
 }

@@ -30,6 +30,18 @@ impl Drive<'_> {
         }
     }
 
+    /// Whether slots are free that only actions could fill, of messages that wait for a record: these do not wait for the last
+    /// mails, which may be large. A few at a time, because a commit has its price, too.
+    pub(super) fn slots_want_actions(&self) -> bool {
+        let busy = self.fetching + self.acting + self.reading;
+        let work = &self.work;
+        if self.end.stop.is_some() || busy >= IN_FLIGHT || !work.admitted.is_empty() || !work.action_queue.is_empty() {
+            return false;
+        }
+        let waiting = work.ready.iter().filter(|decision| decision.action.is_some()).count();
+        waiting >= IN_FLIGHT || (waiting > 0 && self.fetching + self.reading == 0)
+    }
+
     fn begin_action(&mut self, destination: Arc<action::Destination>) {
         let Some((action, seen_here)) = self.work.action_queue.pop_front() else {
             return;

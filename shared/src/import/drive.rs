@@ -289,7 +289,7 @@ impl<'e> Drive<'e> {
         } else {
             self.work.has_something_to_write()
         };
-        if !(self.work.is_full() || admit || stale || (quiet && worth)) {
+        if !(self.work.is_full() || admit || stale || self.slots_want_actions() || (quiet && worth)) {
             return;
         }
         let Some(mut committer) = self.end.committer.take() else {

@@ -80,9 +80,11 @@ impl Simulator {
         let mut guard = self.lock();
         let state = &mut *guard;
         for (at, mailbox) in state.mailboxes.iter().enumerate() {
-            let (running, most, early, in_window) = state.gate.figures(at);
+            let seen = state.gate.figures(at);
             let counts = state.stats.mailbox(&mailbox.address);
-            (counts.running, counts.max_concurrent, counts.early, counts.in_window) = (running, most, early, in_window);
+            (counts.running, counts.max_concurrent, counts.early) = (seen.running, seen.most_running, seen.early);
+            counts.in_window = seen.in_window;
+            counts.held_ms = u64::try_from(seen.held.as_millis()).unwrap_or(u64::MAX);
         }
         state.stats.clone()
     }

@@ -19,6 +19,7 @@ use rand::Rng as _;
 use serde_json::{Value, json};
 
 pub(crate) async fn answer(simulator: &Simulator, call: &Call, tenant: &str) -> Reply {
+    let begun = tokio::time::Instant::now();
     let (fault, latency) = {
         let mut state = simulator.lock();
         state.stats.request(RequestKind::Token);
@@ -31,7 +32,7 @@ pub(crate) async fn answer(simulator: &Simulator, call: &Call, tenant: &str) -> 
         state.stats.faults_met += u64::from(fault.is_some());
         (fault, state.options.latency)
     };
-    tokio::time::sleep(latency.network + latency.service).await;
+    simulator.clock().wait(begun, latency.network + latency.service).await;
     let mut reply = match fault {
         Some(Fault::Entra {
             status,

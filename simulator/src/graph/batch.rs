@@ -25,8 +25,9 @@ struct Part {
 }
 
 pub(crate) async fn answer(simulator: &Simulator, call: &Call) -> Reply {
+    let begun = tokio::time::Instant::now();
     let (request, latency) = begin(simulator, call, RequestKind::Batch);
-    tokio::time::sleep(latency.network).await;
+    simulator.clock().wait(begun, latency.network).await;
     let fault = {
         let mut state = simulator.lock();
         let fault = state.faults.meet(Target {

@@ -34,6 +34,7 @@ use prefer::Prefer;
 use route::{Act, Route};
 pub(crate) use scene::Scene;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Longest `Retry-After` (milliseconds) that coming back early is counted for; longer ones are armed to be absurd.
 const WATCHED_MS: i64 = 3_600_000;
@@ -51,9 +52,10 @@ pub(crate) async fn one(simulator: &Simulator, call: &Call, travels: bool) -> Re
     let segments = call.segments();
     let route = route::parse(&call.method, segments.get(1..).unwrap_or_default());
     let kind = route.as_ref().map_or(RequestKind::Other, Route::kind);
+    let begun = Instant::now();
     let (request, latency) = begin(simulator, call, kind);
     if travels {
-        tokio::time::sleep(latency.network).await;
+        simulator.clock().wait(begun, latency.network).await;
     }
     let mut reply = match pass(simulator, call, route, kind, &request, latency).await {
         Ok(reply) => reply,
@@ -109,7 +111,7 @@ async fn pass(
     let slot = enter(simulator, lane.clone(), kind)?;
     // Others get their turn while this one is served, so that what runs at once is seen to run at once.
     tokio::task::yield_now().await;
-    tokio::time::sleep(latency.service).await;
+    simulator.clock().wait(slot.since, latency.service).await;
     let fault = meet(simulator, &route, kind, at);
     let mut reply = work(simulator, call, &route, at, request, fault.as_ref());
     if sight == Sight::Basic {
@@ -184,6 +186,7 @@ fn enter(simulator: &Simulator, lane: (String, usize), kind: RequestKind) -> Res
         Verdict::Pass => Ok(Slot {
             core: Arc::downgrade(&simulator.core),
             lane,
+            since: Instant::now(),
         }),
         Verdict::TooManyAtOnce => {
             // As Graph does it: a fraction of a second, told as a decimal.

@@ -199,8 +199,14 @@ pub(crate) async fn mailboxes(take: &mut impl FnMut(Row)) {
             alone = row.wall_seconds;
             take(row);
         } else {
-            let ratio = row.wall_seconds / alone;
-            take(row.note(format!("{ratio:.2} x the time of one")));
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            let note = format!(
+                "{:.2} x the time of one; CPU on {cores} cores: client {:.1} s, simulator {:.1} s",
+                row.wall_seconds / alone,
+                row.cpu_ms_per_message * f64::from(row.messages) / 1000.0,
+                row.simulator_cpu_seconds,
+            );
+            take(row.note(note));
         }
     }
 }
@@ -236,7 +242,7 @@ pub(crate) async fn idle() -> Row {
     tokio::time::sleep(EVERY + EVERY / 10).await;
     let wall = began.elapsed().as_secs_f64();
     let after = desk.simulator.stats();
-    let cpu = cpu_of(pid).saturating_sub(cpu).as_secs_f64();
+    let cpu = (cpu_of(pid) - cpu).all().as_secs_f64();
     let requests: u64 = after.total - before.total;
     let missed = after
         .mailboxes
@@ -258,8 +264,12 @@ pub(crate) async fn idle() -> Row {
         messages_per_second: 0.0,
         requests_per_message: 0.0,
         cpu_ms_per_message: 0.0,
+        kernel_ms_per_message: 0.0,
+        simulator_cpu_seconds: 0.0,
         peak_mb: float(peak_memory_kib(pid).unwrap_or_default()) / 1024.0,
         answers_429: 0,
+        slots_in_use: 0.0,
+        held_ms: 0.0,
         note: format!(
             "{polls} polls of one request, {missed} mailboxes missed their time; {:.2} ms CPU per poll, {:.0} % of a core; first round {:.0} s",
             cpu * 1000.0 / polls,

@@ -1,5 +1,7 @@
 //! What is done in the mailbox after import: after the record, with its own tries, holding nothing (P37, P50, P51, P54).
 
+use std::time::Duration;
+
 use shared::{account::AfterImport, import::report::Outcome};
 use simulator::{Fault, FaultSpec, RequestKind, RetryAfter, Wording};
 use tests::world::{DESK, World};
@@ -166,4 +168,23 @@ async fn a_deletion_whose_answer_is_lost_is_not_done_twice() {
         );
         world.simulator.clear_faults();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_last_mail_comes_slowly_the_others_are_acted_on() {
+    let world = world("mark-read", 12).await;
+    let slow = Fault::SlowBody {
+        chunk: usize::MAX,
+        delay_ms: 10_000,
+    };
+    world.simulator.arm(FaultSpec::once(RequestKind::Value, slow));
+    let read = async {
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        let truth = world.simulator.truth(Some(DESK));
+        truth.iter().filter(|mail| mail.read).count()
+    };
+    let (report, read) = tokio::join!(world.run("desk"), read);
+    assert_eq!(read, 11, "{report:#?}");
+    assert_eq!((report.imported, report.acted), (12, 12), "{report:#?}");
+    world.audit().all_imported().await;
 }
