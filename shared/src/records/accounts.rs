@@ -151,7 +151,9 @@ impl Accounts {
             }
         }
         let mut writes = vec![Write::put(Self::key(id), set).when(Condition::Absent)];
+        // Wherever the lease is from now on: its fences go on where the account of the same id left them, too.
         let mut fence = row.as_ref().map_or(0, |row| row.fence);
+        fence = fence.max(removed.as_ref().map_or(0, |removed| number(removed, "fence")));
         for other in accounts.keys() {
             let Some(item) = self.store.get(&Self::key(other)).await? else {
                 continue;

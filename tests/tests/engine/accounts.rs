@@ -169,3 +169,35 @@ async fn a_missing_folder_is_said_with_what_there_is() {
         "{report:#?}"
     );
 }
+
+/// Fences go up wherever the lease lies, also when an account comes back beside another one of its mailbox.
+#[tokio::test(start_paused = true)]
+async fn the_fences_of_an_account_that_comes_back_go_on() {
+    let world = World::new(8);
+    world.simulator.create_folder(DESK, "Orders", false).expect("a folder");
+    world.fill(3);
+    world.usual(|_| {}).await;
+    for _ in 0..5 {
+        world.run("desk").await;
+    }
+    let accounts = Accounts::new(world.ports().store);
+    let alone = world.row("desk").await;
+    assert!(alone.fence >= 5, "the lease lay on the account");
+    accounts.remove(&alone).await.expect("removed");
+    let mut other = world.account("orders");
+    other.folders = vec![folder("Orders")];
+    world.add_account(&other).await;
+    world.add_account(&world.account("desk")).await;
+    world.run("desk").await;
+    let beside = world.row("desk").await;
+    assert_ne!(beside.lease_on, alone.lease_on, "two share it now");
+    let item = world
+        .ports()
+        .store
+        .get(&beside.lease_on)
+        .await
+        .expect("a store")
+        .expect("an item");
+    let fence = item.attributes["fence"].as_i64().expect("a number");
+    assert!(fence > alone.fence, "{fence} after {}", alone.fence);
+}
