@@ -97,9 +97,13 @@ impl Storm {
         }
         let messages = self.world.messages(id).await;
         for (mail, _) in before.intersection(&after) {
+            let Some(record) = messages.get(mail) else {
+                panic!("{id} is done, but nothing is known of {mail}");
+            };
             assert!(
-                messages.contains_key(mail),
-                "{id} is done, but nothing is known of {mail}"
+                record.disposition != Disposition::Gone,
+                "{id}: {mail} lies where it arrived, and is said to have left: {:?}",
+                record.reason
             );
         }
     }
