@@ -6,9 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use base64::Engine as _;
 use local::adapters::TokenFiles;
-use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use shared::{
     credential::{ClientAuthentication, ClientCertificate, ClientInput, CredentialForm, GrantType, KmsCertificate},
@@ -27,7 +25,6 @@ use shared::{
 };
 use simulator::{Fault, FaultSpec, FederatedCredential, RequestKind, RetryAfter, Wording};
 use tests::{
-    binary::setting,
     issuer::{self, AUDIENCE, KEY_ID, signed},
     world::{ORIGIN, World},
 };
@@ -91,32 +88,6 @@ async fn a_certificate_proves_the_app_and_its_key_stays_in_the_vault() {
     tokens.access_token("app", TokenNeed::New).await.expect("a token");
     let body = both.expose().lines().rev().nth(3).expect("a line of the key");
     assert_eq!(world.betrays(body), Vec::<String>::new());
-}
-
-#[test]
-fn a_certificate_that_cannot_serve_is_refused_and_says_why() {
-    let (public, both) = certificate();
-    let key_only = both.expose().replace(&public, "");
-    let other = {
-        let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(Vec::<String>::new()).expect("no names");
-        (
-            params.self_signed(&key).expect("a certificate").pem(),
-            key.serialize_pem(),
-        )
-    };
-    for (text, why) in [
-        (public.clone(), "no private key"),
-        (key_only.clone(), "no certificate"),
-        (format!("{}{key_only}", other.0), "do not belong together"),
-        (format!("{}{}", other.0, other.1), "RSA"),
-        ("hello".into(), "no private key"),
-        ("-----BEGIN ENCRYPTED PRIVATE KEY-----".into(), "password"),
-        ("x".repeat(50_000), "48 KiB"),
-    ] {
-        let refused = ClientCertificate::from_pem(&Secret::new(text)).err().expect(why);
-        assert!(refused.reason.contains(why), "{}", refused.reason);
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -519,189 +490,4 @@ async fn a_key_in_kms_takes_the_place_of_a_secret() {
     assert!(kept().await.is_none(), "the secret is gone");
     let settled = row(&world).await.credential;
     assert!(settled.authentication.words().contains(KEY_ARN) && !settled.authentication.has_secret());
-}
-
-#[test]
-fn a_certificate_of_a_key_in_kms_comes_alone_and_its_key_by_its_arn() {
-    let (public, both) = certificate();
-    let other = {
-        let key = KeyPair::generate().expect("an EC key");
-        let params = CertificateParams::new(Vec::<String>::new()).expect("no names");
-        params.self_signed(&key).expect("a certificate").pem()
-    };
-    for (pem, key, field, why) in [
-        (both.expose().to_owned(), KEY_ARN, "certificate", "private key"),
-        (format!("{public}{public}"), KEY_ARN, "certificate", "several"),
-        (other, KEY_ARN, "certificate", "RSA"),
-        ("hello".into(), KEY_ARN, "certificate", "no certificate"),
-        ("x".repeat(50_000), KEY_ARN, "certificate", "48 KiB"),
-        (public.clone(), "", "KMS key", "ARN"),
-        (public.clone(), "1234abcd-12ab-34cd-56ef-1234567890ab", "KMS key", "ARN"),
-        (
-            public.clone(),
-            "arn:aws:kms:eu-central-1:123456789012:alias/postroom",
-            "KMS key",
-            "alias",
-        ),
-        (
-            public.clone(),
-            "arn:aws:kms:eu-central-1:123456789012:key/../x",
-            "KMS key",
-            "ARN",
-        ),
-        (
-            public.clone(),
-            "arn:aws:s3:eu-central-1:123456789012:key/1",
-            "KMS key",
-            "ARN",
-        ),
-    ] {
-        let refused = KmsCertificate::from_pem(&pem, key).expect_err(why);
-        assert!(refused.field == field && refused.reason.contains(why), "{refused:?}");
-    }
-}
-
-#[tokio::test]
-async fn of_a_pkcs12_file_the_rsa_key_and_its_certificate_count_and_all_else_is_told() {
-    const PASSWORD: &str = "correct-horse";
-    let (_, both) = issuer::certificate(2027);
-    let other = {
-        let key = KeyPair::generate().expect("an EC key");
-        let params = CertificateParams::new(vec!["other.example".into()]).expect("a name");
-        let certificate = params.self_signed(&key).expect("a certificate").pem();
-        format!("{certificate}{}", key.serialize_pem())
-    };
-    let print = ClientCertificate::from_pem(&Secret::new(both.as_str()))
-        .expect("good")
-        .facts
-        .thumbprint;
-    let read = |bytes: &[u8], password: &str| ClientCertificate::from_pkcs12(bytes, &Secret::new(password));
-    for password in [PASSWORD, "", "\u{fc}mlaut \u{20ac}"] {
-        let several = issuer::pkcs12(&[&other, &both], password);
-        let found = read(&several, password).expect("the RSA one");
-        assert_eq!(found.facts.thumbprint, print);
-        assert_eq!(
-            found.pem.expose().matches("BEGIN CERTIFICATE").count(),
-            1,
-            "the rest is left out"
-        );
-    }
-    let sealed = issuer::pkcs12(&[&both], PASSWORD);
-    let mut damaged = sealed.clone();
-    let middle = damaged.len() / 2;
-    damaged[middle] ^= 0x55;
-    let many: Vec<&str> = vec![&both; 9];
-    for (bytes, password, field, why) in [
-        (&sealed, "Correct-horse", "certificate password", "password is wrong"),
-        (&damaged, PASSWORD, "certificate password", "damaged"),
-        (&issuer::pkcs12(&[&other], PASSWORD), PASSWORD, "certificate", "RSA"),
-        (
-            &issuer::certificates_alone(&both, PASSWORD),
-            PASSWORD,
-            "certificate",
-            "no private key",
-        ),
-        (&issuer::pkcs12(&many, PASSWORD), PASSWORD, "certificate", "16 KiB"),
-        (
-            &vec![0x30, 0x82, 0x01, 0x00, 0x02, 0x01, 0x03],
-            PASSWORD,
-            "certificate",
-            "make PEM of it",
-        ),
-        (&vec![0x30; 60_000], PASSWORD, "certificate", "16 KiB"),
-    ] {
-        let refused = read(bytes, password).err().expect(why);
-        assert!(
-            refused.field == field && refused.reason.contains(why),
-            "{why}: {refused:?}"
-        );
-        assert!(!refused.reason.contains(password), "{}", refused.reason);
-    }
-    // Too much to open: neither many parts nor memory at the file's choice.
-    let scrypt = [
-        &sealed[..],
-        &[0x06, 0x09, 0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x04, 0x0b],
-    ]
-    .concat();
-    let parts = [
-        &sealed[..],
-        &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, 0x0d].repeat(9),
-    ]
-    .concat();
-    for bytes in [scrypt, parts] {
-        let refused = read(&bytes, PASSWORD).err().expect("too much");
-        assert!(
-            refused.reason.contains("not opened here; make PEM"),
-            "{}",
-            refused.reason
-        );
-    }
-    // Pasted into a form, in lines as `base64` and `certutil` print them.
-    let text = base64::engine::general_purpose::STANDARD.encode(&sealed);
-    let lines: Vec<&str> = text
-        .as_bytes()
-        .chunks(76)
-        .map(|line| std::str::from_utf8(line).expect("text"))
-        .collect();
-    let password = Secret::new(PASSWORD);
-    let certutil = format!(
-        "-----BEGIN CERTIFICATE-----\r\n{}\r\n-----END CERTIFICATE-----\r\n",
-        lines.join("\r\n")
-    );
-    for pasted in [lines.join("\n"), certutil] {
-        let read = ClientCertificate::from_text(&Secret::new(pasted), Some(&password)).await;
-        assert_eq!(read.expect("the same").facts.thumbprint, print);
-    }
-    let pem = Secret::new(both.as_str());
-    assert!(ClientCertificate::from_text(&pem, None).await.is_ok());
-    let for_nothing = ClientCertificate::from_text(&pem, Some(&password))
-        .await
-        .err()
-        .expect("no use");
-    assert_eq!(for_nothing.field, "certificate password");
-}
-
-/// Files that somebody else made: OpenSSL as it is now, as it was, without a check value, with a long chain of rounds.
-#[test]
-fn pkcs12_files_of_openssl_open() {
-    let (_, both) = issuer::certificate(2027);
-    let directory = tempfile::tempdir().expect("a directory");
-    let pem = directory.path().join("both.pem");
-    std::fs::write(&pem, &both).expect("written");
-    let print = ClientCertificate::from_pem(&Secret::new(both.as_str()))
-        .expect("good")
-        .facts
-        .thumbprint;
-    for (words, opens) in [
-        (&["-export"][..], true),
-        (&["-export", "-legacy"], true),
-        (&["-export", "-nomac"], true),
-        (&["-export", "-iter", "600000"], true),
-        (&["-export", "-iter", "2000000"], false),
-        (&["-export", "-keypbe", "NONE", "-certpbe", "NONE"], true),
-    ] {
-        let file = directory.path().join("file.pfx");
-        let made = std::process::Command::new("openssl")
-            .args(["pkcs12", "-passout", "pass:correct-horse", "-in"])
-            .arg(&pem)
-            .arg("-out")
-            .arg(&file)
-            .args(words)
-            .output();
-        match made {
-            Ok(made) if made.status.success() => {}
-            // An OpenSSL that has no old ciphers, or none at all.
-            _ if words.contains(&"-legacy") || setting("CI").is_none() => continue,
-            other => panic!("openssl {words:?}: {other:?}"),
-        }
-        let bytes = std::fs::read(&file).expect("a file");
-        let read = ClientCertificate::from_pkcs12(&bytes, &Secret::new("correct-horse"));
-        match read {
-            Ok(read) => assert!(opens && read.facts.thumbprint == print, "{words:?}"),
-            Err(error) => assert!(
-                !opens && error.reason.contains("make PEM of it"),
-                "{words:?}: {error:?}"
-            ),
-        }
-    }
 }

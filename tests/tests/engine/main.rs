@@ -7,6 +7,7 @@ mod actions;
 mod basics;
 mod batches;
 mod calls;
+mod certificates;
 mod checks;
 mod client_authentication;
 mod clouds;
