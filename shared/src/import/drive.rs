@@ -279,7 +279,8 @@ impl<'e> Drive<'e> {
         if silent {
             return;
         }
-        let admit = !self.stopping() && self.work.wants_admission(self.fetching);
+        let admit = !self.stopping() && self.work.may_admit(self.fetching);
+        let needed = admit && self.work.needs_admission(self.fetching);
         let quiet = self.fetching == 0 && self.work.admitted.is_empty() && self.acting == 0 && self.reading == 0;
         let stale = between(self.now(), committer.lease.until) + RENEW_AFTER < LEASE_FOR;
         // A page of known messages alone, or what was learnt while opening, waits for the end of the run: an idle run
@@ -289,7 +290,7 @@ impl<'e> Drive<'e> {
         } else {
             self.work.has_something_to_write()
         };
-        if !(self.work.is_full() || admit || stale || self.slots_want_actions() || (quiet && worth)) {
+        if !(self.work.is_full() || needed || stale || self.slots_want_actions() || (quiet && worth)) {
             return;
         }
         let Some(mut committer) = self.end.committer.take() else {

@@ -189,16 +189,19 @@ impl Work {
         }
     }
 
-    /// Whether more messages could be admitted now.
-    pub(super) fn wants_admission(&self, in_flight: usize) -> bool {
-        if !self.admitted.is_empty() {
-            return false;
-        }
+    /// Whether more messages may be admitted with a commit that is written anyway.
+    pub(super) fn may_admit(&self, in_flight: usize) -> bool {
         if self.suspects.is_empty() {
-            !self.queue.is_empty() && self.open_marker() < ADMITTED
+            !self.queue.is_empty()
         } else {
-            in_flight == 0
+            in_flight == 0 && self.admitted.is_empty()
         }
+    }
+
+    /// Whether messages wait and none is admitted, so that a commit is worth its price for the admission alone.
+    pub(super) fn needs_admission(&self, in_flight: usize) -> bool {
+        let room = !self.suspects.is_empty() || self.open_marker() < ADMITTED;
+        self.admitted.is_empty() && room && self.may_admit(in_flight)
     }
 
     fn open_marker(&self) -> usize {

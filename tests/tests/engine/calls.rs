@@ -123,3 +123,15 @@ async fn a_message_is_one_event_three_rows_and_its_objects() {
     let objects = world.object_store().list(None).count().await;
     assert_eq!(objects, wanted + 2 * doubted.count());
 }
+
+#[tokio::test(start_paused = true)]
+async fn messages_are_admitted_with_commits_that_are_written_anyway() {
+    const MAILS: usize = 240;
+    let world = World::new(14);
+    world.fill(MAILS);
+    world.usual(|_| {}).await;
+    let (calls, importer) = counted(&world);
+    run(&importer).await;
+    // The lease, the first admission, a commit for every thirty messages, one less full between two pages, the end.
+    assert!(calls.rows()["accounts"] <= 1 + 1 + MAILS / 30 + 1 + 1, "{:?}", calls.rows());
+}
