@@ -90,7 +90,7 @@ impl MemoryStore {
         }
     }
 
-    /// Applies the writes, all or none, as the armed fault has it.
+    /// Applies the writes, all or none, as the armed fault has it. The items are for whoever asked for them: an update.
     fn write(&self, call: StoreCall, writes: Vec<Write>) -> Result<Vec<Option<Item>>, StoreError> {
         let fault = self.faults.meet(call);
         match fault {
@@ -116,13 +116,16 @@ impl MemoryStore {
             outcomes.push((key, outcome));
         }
         store_rules::check_transaction_bytes(bytes)?;
-        for (key, outcome) in &outcomes {
+        let wanted = call == StoreCall::Update;
+        let kept = |outcome: &Outcome| if wanted { outcome.clone().into_item() } else { None };
+        let answers = outcomes.iter().map(|(_, outcome)| kept(outcome)).collect();
+        for (key, outcome) in outcomes {
             rows.apply(key, outcome);
         }
         if fault == Some(StoreFault::AcknowledgementLost) {
             return Err(StoreError::Conflict);
         }
-        Ok(outcomes.into_iter().map(|(_, outcome)| outcome.into_item()).collect())
+        Ok(answers)
     }
 }
 
@@ -142,13 +145,13 @@ impl Rows {
         })
     }
 
-    fn apply(&mut self, key: &Key, outcome: &Outcome) {
+    fn apply(&mut self, key: Key, outcome: Outcome) {
         let before = match outcome {
             Outcome::Unchanged(_) => return,
-            Outcome::Store(item) => self.now.insert(key.clone(), item.attributes.clone()),
-            Outcome::Remove => self.now.remove(key),
+            Outcome::Store(item) => self.now.insert(key.clone(), item.attributes),
+            Outcome::Remove => self.now.remove(&key),
         };
-        self.before.insert(key.clone(), before);
+        self.before.insert(key, before);
     }
 
     fn stale(&self) -> BTreeMap<Key, Attributes> {

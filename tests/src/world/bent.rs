@@ -81,11 +81,12 @@ impl Store for BentStore {
         self.crash.through(Op::StoreUpdate, apply, no_store).await
     }
     async fn transact(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        let writes = Arc::new(writes);
         let apply = |_| {
-            let writes = writes.clone();
+            let writes = Arc::clone(&writes);
             async move {
                 self.ledger.offer(&writes);
-                self.store.transact(writes.clone()).await?;
+                self.store.transact(writes.to_vec()).await?;
                 self.ledger.wrote(&writes);
                 Ok(())
             }

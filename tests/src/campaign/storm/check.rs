@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::{campaign::Hits, world::DESK};
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use shared::{
     message::{Disposition, Fidelity, Message},
@@ -161,25 +160,25 @@ impl Storm {
             }
         }
         Told {
-            digest: shared::import::fetch::hex(&Sha256::digest(self.end_state())),
+            digest: self.digest(),
             happenings: self.happenings.get(),
             faults: hits.total() + self.world.simulator.stats().faults_met,
             hits,
         }
     }
 
-    /// The end state in one text: the same seed gives the same.
-    fn end_state(&self) -> String {
-        let items: Vec<Value> = self
-            .world
-            .memory
-            .store
-            .dump()
-            .into_iter()
-            .map(|item| serde_json::json!([item.key.partition, item.key.sort, item.attributes]))
-            .collect();
-        let trace = self.trace.borrow().join("\n");
-        format!("{trace}\n{}", Value::from(items))
+    /// The trace and the end state in one digest: the same seed gives the same.
+    fn digest(&self) -> String {
+        let mut digest = Sha256::new();
+        for line in self.trace.borrow().iter() {
+            digest.update(line);
+            digest.update("\n");
+        }
+        for item in self.world.memory.store.dump() {
+            let item = (&item.key.partition, &item.key.sort, &item.attributes);
+            serde_json::to_writer(&mut digest, &item).expect("an item is JSON");
+        }
+        shared::import::fetch::hex(&digest.finalize())
     }
 }
 

@@ -9,8 +9,8 @@ use super::Storm;
 use crate::world::DESK;
 
 /// After a storm the accounts run so far apart, and at least once more than so often: the folders are walked anew once a day.
-const REST: Duration = Duration::from_secs(5 * 3600);
-const RESTS: usize = 5;
+const REST: Duration = Duration::from_secs(13 * 3600);
+const RESTS: usize = 2;
 
 impl Storm {
     /// All is mended, and everything has more than a day.
