@@ -133,5 +133,9 @@ async fn messages_are_admitted_with_commits_that_are_written_anyway() {
     let (calls, importer) = counted(&world);
     run(&importer).await;
     // The lease, the first admission, a commit for every thirty messages, one less full between two pages, the end.
-    assert!(calls.rows()["accounts"] <= 1 + 1 + MAILS / 30 + 1 + 1, "{:?}", calls.rows());
+    assert!(
+        calls.rows()["accounts"] <= 1 + 1 + MAILS / 30 + 1 + 1,
+        "{:?}",
+        calls.rows()
+    );
 }
