@@ -3,6 +3,7 @@
 //! `make bench` runs every scene; `make bench ARGS=mix` only those whose name begins so; `--json` prints a line of JSON per
 //! row instead of the table.
 
+mod floor;
 mod measure;
 mod scenes;
 mod strangers;
@@ -12,6 +13,13 @@ use measure::Row;
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == floor::ARGUMENT) {
+        if let Err(error) = floor::client().await {
+            eprintln!("{error}");
+            std::process::exit(1);
+        }
+        return;
+    }
     // `cargo bench` says `--bench` to every benchmark.
     let named: Vec<&str> = arguments
         .iter()

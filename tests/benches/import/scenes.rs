@@ -9,6 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 use simulator::{Latency, Options, Simulator};
 use tests::binary::{Desk, peak_memory_kib};
 
+use super::floor;
 use super::measure::{Row, Watch, bytes_alone, cpu_of, float};
 use super::strangers;
 
@@ -70,11 +71,18 @@ pub(crate) async fn mix(scene: &str, latency: Latency, take: &mut impl FnMut(Row
         let _ = write!(note, "; a bare request, alone, takes {bare:.1} ms");
     }
     take(row.note(note));
-    for stranger in strangers::all().into_iter().flatten() {
-        say(scene, stranger.name);
+    let of_others = async || {
         let desk = Desk::open_tls(options(latency)).await;
         desk.simulator.add_mailbox(MAILBOX);
         fill_with_the_mix(&desk.simulator, MESSAGES);
+        desk
+    };
+    say(scene, "the floor");
+    let desk = of_others().await;
+    take(floor::import(&desk, MAILBOX, scene, MESSAGES, latency).await);
+    for stranger in strangers::all().into_iter().flatten() {
+        say(scene, stranger.name);
+        let desk = of_others().await;
         take(strangers::import(&stranger, &desk, MAILBOX, scene, MESSAGES, latency).await);
     }
 }
@@ -97,7 +105,7 @@ async fn bare_request(desk: &Desk) -> Duration {
     took[ASKED / 2]
 }
 
-fn bare_client(authority: Option<&Path>) -> Result<reqwest::Client, Box<dyn std::error::Error>> {
+pub(crate) fn bare_client(authority: Option<&Path>) -> Result<reqwest::Client, Box<dyn std::error::Error>> {
     let mut roots = RootCertStore::empty();
     if let Some(path) = authority {
         roots.add_parsable_certificates(shared::wire::authorities(&std::fs::read(path)?)?);

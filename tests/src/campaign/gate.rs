@@ -78,6 +78,9 @@ pub fn points(others: usize) -> Points {
         for (backend, hits) in &mut hits {
             for (_, op, bend) in found.met.iter().filter(|_| *backend == point.backend) {
                 hits.add(*op, *bend);
+                if found.broken.is_some() {
+                    hits.broke(*op, *bend);
+                }
             }
         }
         if let Some(what) = &found.broken {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use tests::campaign::{
     cpu_time,
     gate::{self, OTHERS, STORMS},
+    mutant,
     storm::{self, Size},
 };
 
@@ -56,5 +57,14 @@ fn the_same_seed_is_the_same_storm() {
                 .digest
         };
         assert_eq!(digest(), digest(), "seed {seed}");
+    }
+}
+
+#[test]
+#[ignore = "a small part of the two above: what `scripts/mutants` judges by"]
+fn a_small_part_of_it_all() {
+    match mutant::briefly() {
+        Ok(tried) => println!("{tried} scenes, points and storms"),
+        Err(what) => panic!("{what}"),
     }
 }

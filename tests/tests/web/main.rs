@@ -11,6 +11,7 @@ mod doors;
 mod forms;
 mod pages;
 mod payloads;
+mod proofs;
 mod routes;
 mod sign_in;
 mod site;
