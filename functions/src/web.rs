@@ -380,6 +380,7 @@ mod tests {
             },
             scope: Scope::Viewer,
             who: Some("ben@contoso.example".into()),
+            subject: None,
         };
         let cookie = Secret::new("A".repeat(43));
         let sessions = Sessions::new(Arc::clone(&console.ports.store));

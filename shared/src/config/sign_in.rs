@@ -11,6 +11,18 @@ use super::ConfigError;
 
 const ISSUER: &str = "POSTROOM_SIGN_IN_ISSUER";
 const CLIENT_ID: &str = "POSTROOM_SIGN_IN_CLIENT_ID";
+/// Claims that tell names and addresses (OpenID Connect Core section 5.1, Entra ID's optional claims): no proof of what somebody may do.
+const CHOSEN: [&str; 9] = [
+    "email",
+    "preferred_username",
+    "upn",
+    "unique_name",
+    "name",
+    "nickname",
+    "given_name",
+    "family_name",
+    "phone_number",
+];
 const CLAIM: &str = "POSTROOM_SIGN_IN_CLAIM";
 const OPERATORS: &str = "POSTROOM_SIGN_IN_OPERATORS";
 const VIEWERS: &str = "POSTROOM_SIGN_IN_VIEWERS";
@@ -77,6 +89,12 @@ impl SignInSettings {
         if settings.first_admin.as_ref().is_some_and(|who| who.contains('@')) {
             let reason = "it is an address, and addresses can change hands; give the person's object id (Entra ID: Users, the person, Object ID) or, at another issuer, the subject (`sub`)";
             return Err(wrong(FIRST_ADMIN, reason));
+        }
+        if let Some(claim) = CHOSEN.into_iter().find(|one| settings.claim.eq_ignore_ascii_case(one)) {
+            let reason = format!(
+                "`{claim}` says how somebody is called, and at many issuers people choose that themselves; give a claim that the issuer's admin fills, such as `roles` or `groups`"
+            );
+            return Err(wrong(CLAIM, reason));
         }
         if settings.operators.iter().any(|one| settings.viewers.contains(one)) {
             return Err(wrong(
@@ -183,6 +201,15 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    #[test]
+    fn what_people_can_choose_themselves_makes_nobody_an_operator() {
+        for claim in ["email", "preferred_username", "UPN", "name"] {
+            let wrong = read(&[(ISSUER, TENANT), (CLIENT_ID, "c"), (CLAIM, claim)]).unwrap_err();
+            assert_eq!(wrong.name, CLAIM, "{claim}");
+        }
+        assert!(read(&[(ISSUER, TENANT), (CLIENT_ID, "c"), (CLAIM, "groups")]).is_ok());
     }
 
     #[test]

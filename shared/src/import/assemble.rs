@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     message::{ActionRecord, Disposition},
-    ports::{Key, Write},
+    ports::{Condition, Key, Write},
     records::{accounts::FOLDER_PREFIX, attributes, debts::Debts, json, messages::Messages},
 };
 
@@ -37,9 +37,11 @@ impl Work {
         let mut bytes = 0;
         let settled = self.settled_debts.len().min(GROUP);
         for key in self.settled_debts.drain(..settled) {
-            batch.writes.push(Debts::clear(judge.account.id.as_str(), &key));
+            let clear = Debts::clear(judge.account.id.as_str(), &key);
+            batch.writes.push(clear.when(Condition::Exists));
             batch.count("owed", -1);
             self.tally.owed_change -= 1;
+            group.settled.push(key);
         }
         self.take_actions(judge, &mut batch, &mut group);
         while let Some(decision) = self.ready.first_mut() {
@@ -84,7 +86,8 @@ impl Work {
                 Acted::Gone => ("gone", action),
                 Acted::Failed(action) => ("failed", action),
                 Acted::Again(action) => {
-                    batch.writes.push(Debts::write_action(account, action));
+                    let write = Debts::write_action(account, action);
+                    batch.writes.push(write.when(Condition::Exists));
                     continue;
                 }
                 Acted::Stop(_) => continue,

@@ -155,7 +155,7 @@ impl Drive<'_> {
                 self.outbox.recorded = self.outbox.recorded.max(self.next_sequence - 1);
             }
             Err(CommitError::OnRecord(key)) => {
-                if !self.work.put_back(group, &key) {
+                if !self.work.put_back(group, self.scene.row.account.id.as_str(), &key) {
                     self.stop(Stop::commit(&CommitError::OnRecord(key)));
                 }
             }

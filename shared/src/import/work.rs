@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     message::{Event, MessageKey},
     ports::Key,
-    records::debts::PendingAction,
+    records::debts::{Debts, PendingAction},
 };
 
 use super::{
@@ -46,6 +46,8 @@ pub(super) struct Group {
     pub(super) decisions: Vec<Decision>,
     pub(super) admitted: Vec<Candidate>,
     pub(super) results: Vec<ActionResult>,
+    /// Debts that were settled already.
+    pub(super) settled: Vec<MessageKey>,
     pub(super) set: BTreeMap<String, Value>,
     pub(super) events: Vec<(u64, Event)>,
     pub(super) next_sequence: u64,
@@ -263,8 +265,10 @@ impl Work {
         (group.events, actions)
     }
 
-    /// The commit did not go through because `on_record` is there already: everything else waits for the next one.
-    pub(super) fn put_back(&mut self, group: Group, on_record: &Key) -> bool {
+    /// The commit did not go through because the message of `on_record` is there already, or its debt or action is gone (both were
+    /// read where the past was shown): everything else waits for the next one.
+    pub(super) fn put_back(&mut self, group: Group, account: &str, on_record: &Key) -> bool {
+        let mut found = false;
         for candidate in group.admitted.into_iter().rev() {
             if candidate.strikes > 1 {
                 self.suspects.push_front(candidate);
@@ -273,11 +277,24 @@ impl Work {
             }
         }
         group.results.iter().for_each(|result| unact(result, &mut self.tally));
-        self.action_results.splice(0..0, group.results);
+        let results = group.results.into_iter();
+        let results = results.filter(|result| {
+            let gone = Debts::is_action(on_record, account, &result.action.key);
+            found |= gone;
+            !gone
+        });
+        self.action_results.splice(0..0, results.collect::<Vec<_>>());
+        self.tally.owed_change += i64::try_from(group.settled.len()).unwrap_or_default();
+        for key in group.settled {
+            if Debts::is_debt(on_record, account, &key) {
+                found = true;
+            } else {
+                self.settled_debts.push(key);
+            }
+        }
         for (name, value) in group.set {
             self.set.entry(name).or_insert(value);
         }
-        let mut found = false;
         for decision in group.decisions {
             uncount(&decision, &mut self.tally);
             if decision.message.key.0 == on_record.sort && !found {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     message::{Debt, ImmutableId, MessageKey},
-    ports::{Key, PageMark, Query, Store, Write},
+    ports::{Condition, Key, PageMark, Query, Store, Write},
 };
 
 use super::{RECORD, RecordError, Shelf, page, record, required};
@@ -67,9 +67,19 @@ impl Debts {
         Write::put(action_key(account, &action.key), record(action))
     }
 
-    /// The write that ends an action.
+    /// The write that ends an action that is there: it is counted, and nothing is counted twice.
     pub fn clear_action(account: &str, key: &MessageKey) -> Write {
-        Write::delete(action_key(account, key))
+        Write::delete(action_key(account, key)).when(Condition::Exists)
+    }
+
+    /// Whether this is the key of this message's action.
+    pub fn is_action(key: &Key, account: &str, message: &MessageKey) -> bool {
+        *key == action_key(account, message)
+    }
+
+    /// Whether this is the key of this message's debt.
+    pub fn is_debt(key: &Key, account: &str, message: &MessageKey) -> bool {
+        *key == debt_key(account, message)
     }
 
     /// One debt.

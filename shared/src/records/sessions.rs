@@ -79,6 +79,20 @@ pub struct Holder {
     pub scope: Scope,
     /// Who they are, for people to read, if that is known.
     pub who: Option<String>,
+    /// What the issuer calls them for ever; a name can change, or be chosen to look like another.
+    #[serde(default)]
+    pub subject: Option<String>,
+}
+
+impl Holder {
+    /// As the audit names them.
+    pub fn by(&self) -> String {
+        match (&self.who, &self.subject) {
+            (Some(who), Some(subject)) if who != subject => format!("console: {who} ({subject})"),
+            (Some(who), _) => format!("console: {who}"),
+            (None, _) => "console".to_owned(),
+        }
+    }
 }
 
 /// Where the console of this data directory is.

@@ -145,6 +145,7 @@ async fn take(State(web): State<Web>, fields: Fields) -> Response {
                 door: Door::Link,
                 scope: Scope::Operator,
                 who: None,
+                subject: None,
             };
             if let Err(error) = sessions.begin(&value, &holder, now).await {
                 return page::trouble(&error.to_string());

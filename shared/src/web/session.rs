@@ -57,8 +57,7 @@ impl Session {
 
     /// As the audit names it.
     pub(crate) fn by(&self) -> String {
-        let who = self.holder.who.as_ref();
-        who.map_or_else(|| "console".to_owned(), |who| format!("console: {who}"))
+        self.holder.by()
     }
 
     /// The session of a request, if it has one that is alive and came in by a door that is still open.

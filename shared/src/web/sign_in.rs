@@ -240,6 +240,7 @@ async fn let_in(web: &Web, entrance: &Entrance, visitor: &Visitor, scope: Scope,
         door,
         scope,
         who: Some(visitor.who.clone()),
+        subject: Some(visitor.subject.clone()),
     };
     let value = random(&*web.ports.rng);
     let audit = Audit::new(Arc::clone(&web.ports.store), Arc::clone(&web.ports.rng));
@@ -253,13 +254,7 @@ async fn let_in(web: &Web, entrance: &Entrance, visitor: &Visitor, scope: Scope,
         if let Some(former) = cookie::read(headers, &name) {
             sessions.end(&Sessions::key(&former)).await?;
         }
-        audit
-            .note(
-                now,
-                &format!("console: {}", visitor.who),
-                &format!("signed in as {word}"),
-            )
-            .await
+        audit.note(now, &holder.by(), &format!("signed in as {word}")).await
     };
     if let Err(error) = done.await {
         return page::trouble(&error.to_string());

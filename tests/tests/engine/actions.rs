@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use shared::{account::AfterImport, import::report::Outcome};
+use shared::{
+    account::AfterImport,
+    import::report::Outcome,
+    memory::{StoreCall, StoreFault},
+};
 use simulator::{Fault, FaultSpec, RequestKind, RetryAfter, Wording};
 use tests::world::{DESK, World};
 
@@ -187,4 +191,37 @@ async fn while_the_last_mail_comes_slowly_the_others_are_acted_on() {
     assert_eq!(read, 11, "{report:#?}");
     assert_eq!((report.imported, report.acted), (12, 12), "{report:#?}");
     world.audit().all_imported().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_done_already_is_not_counted_as_done_again_by_a_run_that_is_shown_the_past() {
+    let world = world("move:archive", 5).await;
+    let unwell = || {
+        let fault = Fault::Unavailable {
+            retry_after: RetryAfter::Absent,
+            wording: Wording::Json,
+        };
+        FaultSpec::once(RequestKind::Move, fault).always()
+    };
+    world.simulator.arm(unwell());
+    world.run("desk").await;
+    assert_eq!(world.row("desk").await.actions, 5);
+    world.simulator.clear_faults();
+    world.simulator.arm(unwell().after(2));
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    world.run("desk").await;
+    let left = world.row("desk").await.actions;
+    assert!((1..5).contains(&left), "some are done: {left}");
+    world.simulator.clear_faults();
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    world.memory.store.faults().arm(StoreCall::Query, StoreFault::Stale, 4);
+    let report = world.run("desk").await;
+    world.memory.store.faults().clear();
+    assert_eq!(world.row("desk").await.actions, 0, "{report:#?}");
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(world.run("desk").await.outcome, Outcome::Done);
+    assert_eq!(
+        (world.row("desk").await.actions, folders(&world)),
+        (0, vec!["archive".to_owned()])
+    );
 }

@@ -7,9 +7,13 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use shared::{
     import::checks::InProcess,
+    memory::StoreFault,
     origin::{Origin, TrustedOrigins},
     ports::Clock as _,
-    records::api_keys::{ApiKeys, Scope},
+    records::{
+        api_keys::{ApiKeys, Scope},
+        audit::Audit,
+    },
     web::{WebOptions, console_router},
 };
 use tests::world::{DESK, ORIGIN, World};
@@ -434,4 +438,62 @@ async fn an_app_proves_itself_in_one_way_and_on_aws_without_any_secret() {
         "{made}"
     );
     assert!(!made.to_string().contains("PRIVATE KEY"), "{made}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_audit_names_the_key_that_did_it() {
+    let api = Api::new(13);
+    api.world.usual(|_| {}).await;
+    let (one, other) = (api.key(Scope::Operator).await, api.key(Scope::Operator).await);
+    for (key, what) in [(&one, "pause"), (&other, "resume")] {
+        let path = format!("/api/v1/accounts/desk/{what}");
+        assert_eq!(api.call(key, "POST", &path, None).await.0, 200);
+    }
+    let ports = api.world.ports();
+    let acts = Audit::new(ports.store, ports.rng)
+        .page(10, None)
+        .await
+        .expect("acts")
+        .records;
+    let by: Vec<&str> = acts
+        .iter()
+        .map(|act| act.by.as_str())
+        .filter(|by| by.starts_with("API"))
+        .collect();
+    assert!(by.len() == 2 && by[0] != by[1], "{by:?}");
+    for by in by {
+        let id = by.strip_prefix("API key ").expect("a key");
+        assert!(
+            !id.is_empty() && !one.contains(id) && !other.contains(id),
+            "an id is no secret: {by}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn strangers_learn_of_the_health_yes_or_no_and_do_not_cost_a_table_read_each() {
+    let api = Api::new(14);
+    api.world.usual(|_| {}).await;
+    let asked = async || {
+        let request = http::Request::get("/healthz").header("host", "post.contoso.example");
+        let request = request.body(Body::empty()).expect("a request");
+        let answer = api.router.clone().oneshot(request).await.expect("an answer");
+        let status = answer.status().as_u16();
+        let bytes = answer.into_body().collect().await.expect("a body").to_bytes();
+        (status, serde_json::from_slice::<Value>(&bytes).expect("JSON"))
+    };
+    assert_eq!(asked().await, (200, json!({"ok": true})));
+    let faults = api.world.memory.store.faults();
+    faults.arm(None, StoreFault::Unavailable, 1000);
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    assert_eq!(
+        asked().await,
+        (200, json!({"ok": true})),
+        "the table is not asked again so soon"
+    );
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(asked().await, (503, json!({"ok": false})), "and nothing is said of why");
+    faults.clear();
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    assert_eq!(asked().await.0, 200);
 }

@@ -151,7 +151,12 @@ async fn an_operator_and_a_viewer_sign_in_and_it_is_noted() {
         .expect("acts")
         .records;
     let noted: BTreeSet<_> = acts.iter().map(|act| (act.by.as_str(), act.what.as_str())).collect();
-    let [ada, ben] = [ADA, BEN].map(|who| format!("console: {who}"));
+    // A name can be chosen to look like another; what follows it cannot.
+    let users = site.world.simulator.users();
+    let [ada, ben] = [ADA, BEN].map(|who| {
+        let oid = &users.iter().find(|user| user.address == who).expect("a user").oid;
+        format!("console: {who} ({oid})")
+    });
     let wanted = [
         (ada.as_str(), "signed in as an operator"),
         (ben.as_str(), "signed in as a viewer"),

@@ -64,8 +64,8 @@ fn yes() -> bool {
     true
 }
 
-fn manage(web: &Web) -> Manage {
-    Manage::new(&web.ports, &web.trusted, "API")
+fn manage(web: &Web, caller: &Caller) -> Manage {
+    Manage::new(&web.ports, &web.trusted, &caller.by())
 }
 
 async fn find(web: &Web, id: &str) -> Result<AccountRow, Problem> {
@@ -88,7 +88,7 @@ async fn show(_caller: Caller, State(web): State<Web>, Path(id): Path<String>) -
 }
 
 async fn add(
-    _caller: Caller,
+    caller: Caller,
     State(web): State<Web>,
     Body(sent): Body<Sent>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
@@ -105,39 +105,43 @@ async fn add(
         max_message: sent.max_message,
         enabled: sent.enabled,
     };
-    let row = manage(&web).add_account(&form).await?;
+    let row = manage(&web, &caller).add_account(&form).await?;
     Ok((StatusCode::CREATED, Json(shown::account(&row))))
 }
 
 async fn edit(
-    _caller: Caller,
+    caller: Caller,
     State(web): State<Web>,
     Path(id): Path<String>,
     Body(changes): Body<AccountChanges>,
 ) -> Result<Json<Value>, Problem> {
     let row = find(&web, &id).await?;
-    manage(&web).edit_account(&row, &changes).await?;
+    manage(&web, &caller).edit_account(&row, &changes).await?;
     told(&web, &id).await
 }
 
-async fn pause(_caller: Caller, State(web): State<Web>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
-    manage(&web).switch_account(&find(&web, &id).await?, false).await?;
+async fn pause(caller: Caller, State(web): State<Web>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    manage(&web, &caller)
+        .switch_account(&find(&web, &id).await?, false)
+        .await?;
     told(&web, &id).await
 }
 
-async fn resume(_caller: Caller, State(web): State<Web>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
-    manage(&web).switch_account(&find(&web, &id).await?, true).await?;
+async fn resume(caller: Caller, State(web): State<Web>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    manage(&web, &caller)
+        .switch_account(&find(&web, &id).await?, true)
+        .await?;
     told(&web, &id).await
 }
 
 /// As soon as there is a place; on AWS within a minute.
 async fn import(
-    _caller: Caller,
+    caller: Caller,
     State(web): State<Web>,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     find(&web, &id).await?;
-    manage(&web).ask_for_run(&id).await?;
+    manage(&web, &caller).ask_for_run(&id).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"account": id, "asked": true}))))
 }
 
@@ -156,7 +160,7 @@ struct Confirmed {
 
 /// Settings, progress and schedule go; records, archive and events stay. It must be said twice which account is meant.
 async fn remove(
-    _caller: Caller,
+    caller: Caller,
     State(web): State<Web>,
     Path(id): Path<String>,
     Asked(said): Asked<Confirmed>,
@@ -168,6 +172,6 @@ async fn remove(
             "to remove the account, say its id in the query: ?confirm=ID",
         ));
     }
-    manage(&web).remove_account(&row, "").await?;
+    manage(&web, &caller).remove_account(&row, "").await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -16,8 +16,17 @@ use crate::{
 use super::problem::Problem;
 
 /// A program with a key that may do what it asks for. As an extractor it answers 401 or 403.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Caller;
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    key: String,
+}
+
+impl Caller {
+    /// As the audit names it: by the id of its key, which is no secret.
+    pub(super) fn by(&self) -> String {
+        format!("API key {}", self.key)
+    }
+}
 
 fn unknown() -> Problem {
     Problem::new(
@@ -48,7 +57,7 @@ impl FromRequestParts<Web> for Caller {
         let known = known.ok_or_else(unknown)?;
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         if known.scope == Scope::Operator || reads {
-            return Ok(Self);
+            return Ok(Self { key: known.id });
         }
         Err(Problem::new(
             403,

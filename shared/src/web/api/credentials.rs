@@ -131,7 +131,7 @@ async fn show(_caller: Caller, State(web): State<Web>, Path(id): Path<String>) -
 }
 
 async fn add(
-    _caller: Caller,
+    caller: Caller,
     State(web): State<Web>,
     Body(sent): Body<Sent>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
@@ -146,7 +146,7 @@ async fn add(
         scope: sent.scope,
         graph_url: sent.graph_url,
     };
-    let manage = Manage::new(&web.ports, &web.trusted, "API");
+    let manage = Manage::new(&web.ports, &web.trusted, &caller.by());
     let (credential, warnings) = manage.add_credential_with(&form, &input).await?;
     let row = Credentials::new(Arc::clone(&web.ports.store))
         .get(credential.id.as_str())
@@ -157,11 +157,11 @@ async fn add(
 }
 
 /// Asks Microsoft for a new token; tells what it may do, never the token.
-async fn token(_caller: Caller, State(web): State<Web>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+async fn token(caller: Caller, State(web): State<Web>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     // An unknown one is said to be so here, and not by whoever asks Microsoft.
     Credentials::new(Arc::clone(&web.ports.store)).get(&id).await?;
     let info = web.tokens.access_token(&id, TokenNeed::New).await?;
-    let manage = Manage::new(&web.ports, &web.trusted, "API");
+    let manage = Manage::new(&web.ports, &web.trusted, &caller.by());
     manage.note(&format!("asked for a token of credential `{id}`")).await?;
     Ok(Json(json!({
         "expires_at": info.expires_at, "roles": info.roles, "scopes": info.scopes, "tenant": info.tenant,
@@ -181,14 +181,14 @@ async fn reach(_caller: Caller, State(web): State<Web>, Path(id): Path<String>) 
 
 /// Names the mailboxes anew; nothing is tried yet.
 async fn expect(
-    _caller: Caller,
+    caller: Caller,
     State(web): State<Web>,
     Path(id): Path<String>,
     Body(sent): Body<Mailboxes>,
 ) -> Result<Json<Value>, Problem> {
     let row = Credentials::new(Arc::clone(&web.ports.store)).get(&id).await?;
     let expected = Expected::parse(&sent.must_read, &sent.must_not_read).map_err(ManageError::from)?;
-    let manage = Manage::new(&web.ports, &web.trusted, "API");
+    let manage = Manage::new(&web.ports, &web.trusted, &caller.by());
     manage.expect_reach(&row, &expected).await?;
     of_reach(&web, &id).await
 }

@@ -69,6 +69,7 @@ async fn look(web: &Web, account: Option<&str>, needle: &str, before: Option<&st
     let mut looked = 0;
     loop {
         let mut batch = Vec::new();
+        looked += LINES * mailboxes.len();
         for mailbox in &mailboxes {
             for (sort, listed) in messages.newest(mailbox, found.next.as_deref(), LINES).await? {
                 batch.push((sort, mailbox.clone(), listed));
@@ -81,7 +82,6 @@ async fn look(web: &Web, account: Option<&str>, needle: &str, before: Option<&st
             return Ok(found);
         }
         for (sort, mailbox, listed) in batch {
-            looked += 1;
             found.next = Some(sort);
             let fits = account.is_none_or(|account| listed.account == account) && listed.matches(&needle);
             if fits {
