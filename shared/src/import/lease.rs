@@ -74,19 +74,23 @@ pub(super) async fn acquire(ports: &Ports, account: &str, run: &str) -> Result<T
         Ok(None) | Err(StoreError::ConditionFailed { current: None, .. }) => Err(missing(account)),
         Err(StoreError::ConditionFailed {
             current: Some(item), ..
-        }) => {
-            let lease_on: Key = attribute(&item, "lease_on")?.ok_or_else(|| missing(account))?;
-            if lease_on == own {
-                follow(ports, account, run, *item).await
-            } else {
-                shared(ports, account, run, lease_on).await
-            }
-        }
+        }) => wherever(ports, account, run, *item).await,
         Err(StoreError::Conflict) => match ports.store.get(&own).await? {
-            Some(item) => follow(ports, account, run, item).await,
+            Some(item) => wherever(ports, account, run, item).await,
             None => Err(missing(account)),
         },
         Err(error) => Err(error.into()),
+    }
+}
+
+/// It was not to be had on the account's own item: held there, or to be had elsewhere. What stands on the own item of an account that
+/// shares its mailbox is the past, whoever it names.
+async fn wherever(ports: &Ports, account: &str, run: &str, own: Item) -> Result<Tried, RecordError> {
+    let lease_on: Key = attribute(&own, "lease_on")?.ok_or_else(|| missing(account))?;
+    if lease_on == own.key {
+        follow(ports, account, run, own).await
+    } else {
+        shared(ports, account, run, lease_on).await
     }
 }
 

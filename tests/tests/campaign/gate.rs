@@ -41,7 +41,8 @@ fn seeds_to_remember() {
     // 4260 and 2563: a run went on with the round of an earlier one, and said that it was done without what came since.
     // 8356: an account that was removed came back beside another one, and its fences went back.
     // 12946: a list of wanted actions showed what was done already, which was then counted as done once more.
-    let small = [2563, 8356, 12946].map(|seed| (seed, Size::Small));
+    // 29288: after a conflict a run took the lease that lay on its account's item, though its mailbox was shared by then.
+    let small = [2563, 8356, 12946, 29288].map(|seed| (seed, Size::Small));
     for (seed, size) in whole.into_iter().chain(small) {
         if let Err(what) = storm::storm(seed, size, false, &storm::Skip::new()) {
             panic!("{}", storm::explain(seed, size, &what));

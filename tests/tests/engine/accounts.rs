@@ -1,9 +1,12 @@
 //! Several accounts on one mailbox, folders by name, and mailboxes that are none (P26 to P30).
 
+use std::sync::Arc;
+
 use shared::{
     account::{FolderName, Mailbox},
     error::AccountState,
-    import::report::Outcome,
+    import::{RunOptions, report::Outcome},
+    memory::{StoreCall, StoreFault},
     records::{RecordError, accounts::Accounts},
 };
 use tests::world::{DESK, World};
@@ -200,4 +203,32 @@ async fn the_fences_of_an_account_that_comes_back_go_on() {
         .expect("an item");
     let fence = item.attributes["fence"].as_i64().expect("a number");
     assert!(fence > alone.fence, "{fence} after {}", alone.fence);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_conflict_a_run_takes_the_lease_that_two_accounts_share_and_not_the_one_of_before() {
+    let world = World::new(9);
+    world.simulator.create_folder(DESK, "Orders", false).expect("a folder");
+    world.fill(3);
+    world.usual(|_| {}).await;
+    // Its run leaves the name of a process on the account's own item, and that process is no more.
+    let process = world.process("p1", Arc::new(world.clock.clone()));
+    let run = process.importer.run("desk", &RunOptions::new("test")).await;
+    assert_eq!(run.expect("a run").outcome, Outcome::Done);
+    world.memory.bury(&process.instance);
+    let mut other = world.account("orders");
+    other.folders = vec![folder("Orders")];
+    world.add_account(&other).await;
+    let before = world.row("desk").await;
+    assert_ne!(before.lease_on, before.key(), "two share it");
+    let faults = world.memory.store.faults();
+    faults.arm(StoreCall::Update, StoreFault::Conflict, 1);
+    let run = world.importer().run("desk", &RunOptions::new("test")).await;
+    assert_eq!(run.expect("a run").outcome, Outcome::Done);
+    assert_eq!(faults.armed(), 0, "the conflict was met");
+    let after = world.row("desk").await;
+    assert_eq!(
+        after.fence, before.fence,
+        "nobody took a lease on the account's own item"
+    );
 }
