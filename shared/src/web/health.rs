@@ -58,28 +58,24 @@ async fn anywhere(web: &Web, memory: &Memory) -> Response {
             ok
         }
     };
-    let status = if ok {
+    (status(ok), Json(json!({"ok": ok}))).into_response()
+}
+
+fn status(ok: bool) -> StatusCode {
+    if ok {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
-    };
-    (status, Json(json!({"ok": ok}))).into_response()
+    }
 }
 
 /// On one machine.
 async fn here(web: &Web) -> Response {
     match told(web).await {
-        Ok((ok, told)) => {
-            let status = if ok {
-                StatusCode::OK
-            } else {
-                StatusCode::SERVICE_UNAVAILABLE
-            };
-            (status, Json(told)).into_response()
-        }
+        Ok((ok, told)) => (status(ok), Json(told)).into_response(),
         Err(problem) => {
             let told = json!({"ok": false, "problem": problem.to_string()});
-            (StatusCode::SERVICE_UNAVAILABLE, Json(told)).into_response()
+            (status(false), Json(told)).into_response()
         }
     }
 }
